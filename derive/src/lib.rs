@@ -1,0 +1,1 @@
+//! Derive macros of `tourbillon`; use them through that crate.

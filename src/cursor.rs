@@ -1,0 +1,45 @@
+//! *Owns* published positions. *Invariant*: a cursor never goes back, has one writer at a time, and
+//! whoever acquires it at `c` sees everything its writer did for the events below `c`.
+//! *Source*: the LMAX Disruptor's padded `Sequence`.
+
+use crate::sequence::Sequence;
+use crate::sync::{AtomicU64, Ordering};
+use core::fmt;
+use crossbeam_utils::CachePadded;
+
+/// A published, exclusive position on cache lines of its own.
+pub(crate) struct Cursor(CachePadded<AtomicU64>);
+
+impl Cursor {
+    pub(crate) fn new(start: Sequence) -> Self {
+        Self(CachePadded::new(AtomicU64::new(start.get())))
+    }
+
+    /// Publishes "everything below `next` is done".
+    #[inline(always)]
+    pub(crate) fn publish(&self, next: Sequence) {
+        // ORDERING: Release; pairs with the Acquire in `acquire`. Whatever was read from or written
+        // for the events below `next` happened before whoever sees the new position goes on.
+        self.0.store(next.get(), Ordering::Release);
+    }
+
+    /// The position, with everything below it visible.
+    #[inline(always)]
+    pub(crate) fn acquire(&self) -> Sequence {
+        // ORDERING: Acquire; pairs with the Release in `publish`.
+        Sequence::from_word(self.0.load(Ordering::Acquire))
+    }
+
+    /// The position as a number for reports; nothing may be read on its account.
+    #[inline]
+    pub(crate) fn peek(&self) -> Sequence {
+        // ORDERING: Relaxed; a report or the writer's own line, nothing is read behind it.
+        Sequence::from_word(self.0.load(Ordering::Relaxed))
+    }
+}
+
+impl fmt::Debug for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Cursor({:?})", self.peek())
+    }
+}

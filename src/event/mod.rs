@@ -1,0 +1,38 @@
+//! *Owns* what an event is: a plain Rust type whose rkyv archive is read in place.
+//!
+//! *Invariant*: an event type knows its name, version and fingerprint ([`Schema`]) and how it
+//! becomes bytes ([`Codec`]); nothing above this floor looks into its bytes.
+//! *Source*: rkyv 0.8; the scheme of name, version and fingerprint follows `epserde`.
+
+mod codec;
+mod schema;
+
+pub use codec::{Codec, Inline, InlineCodec, Validator};
+pub use schema::Schema;
+
+use rkyv::{Archive, Archived, Portable, bytecheck::CheckBytes};
+
+/// A type that can be published: derive it.
+///
+/// ```ignore
+/// #[derive(rkyv::Archive, rkyv::Serialize, tourbillon::Event)]
+/// #[event(name = "md.tick", version = 1)]
+/// struct Tick { price: i64, quantity: u32 }
+/// ```
+pub trait Event:
+    Schema
+    + Archive<Archived: Portable + Send + Sync + 'static + for<'a> CheckBytes<Validator<'a>>>
+    + Sized
+    + 'static
+{
+    /// How the event becomes bytes; the derive says [`InlineCodec`].
+    type Codec: Codec<Self>;
+
+    /// The time that the event itself carries, in ns since the Unix epoch; the journal copies it
+    /// into the frame. `None` leaves the frame to the journaler's own clock.
+    #[inline]
+    fn time_ns(archived: &Archived<Self>) -> Option<u64> {
+        let _ = archived;
+        None
+    }
+}
