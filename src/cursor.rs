@@ -30,6 +30,12 @@ impl Cursor {
         Sequence::from_word(self.0.load(Ordering::Acquire))
     }
 
+    /// Raises the position to `next` where it is lower; for cursors with several writers.
+    pub(crate) fn raise(&self, next: Sequence) {
+        // ORDERING: Release; pairs with the Acquire in `acquire`.
+        self.0.fetch_max(next.get(), Ordering::Release);
+    }
+
     /// The position as a number for reports; nothing may be read on its account.
     #[inline]
     pub(crate) fn peek(&self) -> Sequence {

@@ -7,7 +7,9 @@
 #[cfg(not(loom))]
 mod imp {
     #![allow(clippy::disallowed_types, reason = "this is the facade")]
-    pub(crate) use core::sync::atomic::{AtomicU64, Ordering};
+    use core::time::Duration;
+
+    pub(crate) use core::sync::atomic::{AtomicU64, Ordering, fence};
 
     /// `core::cell::UnsafeCell` behind loom's interface, so that each access is a closure.
     #[derive(Debug)]
@@ -42,13 +44,39 @@ mod imp {
     pub(crate) fn yield_now() {
         std::thread::yield_now();
     }
+
+    /// What sleeping threads sleep on. Rung when the life of a bus changes, never by a publish.
+    #[derive(Debug, Default)]
+    pub(crate) struct Bell {
+        lock: parking_lot::Mutex<()>,
+        condvar: parking_lot::Condvar,
+    }
+
+    impl Bell {
+        /// Sleeps for at most `max`, unless `awake` says not to; `awake` is asked under the lock.
+        /// Gives whether it slept.
+        pub(crate) fn sleep(&self, max: Duration, awake: impl Fn() -> bool) -> bool {
+            let mut guard = self.lock.lock();
+            let tired = !awake();
+            if tired {
+                self.condvar.wait_for(&mut guard, max);
+            }
+            tired
+        }
+
+        /// Wakes every sleeper. Whatever made `awake` true must be stored before.
+        pub(crate) fn ring(&self) {
+            drop(self.lock.lock());
+            self.condvar.notify_all();
+        }
+    }
 }
 
 #[cfg(loom)]
 mod imp {
     pub(crate) use loom::{
         cell::UnsafeCell,
-        sync::atomic::{AtomicU64, Ordering},
+        sync::atomic::{AtomicU64, Ordering, fence},
     };
 
     pub(crate) fn spin_hint() {
@@ -57,6 +85,30 @@ mod imp {
 
     pub(crate) fn yield_now() {
         loom::thread::yield_now();
+    }
+
+    /// As in the shipped build, but a sleep here has no end of its own: only a ring wakes, so a
+    /// lost wake-up is a deadlock that the model reports.
+    #[derive(Debug, Default)]
+    pub(crate) struct Bell {
+        lock: loom::sync::Mutex<()>,
+        condvar: loom::sync::Condvar,
+    }
+
+    impl Bell {
+        pub(crate) fn sleep(&self, _max: core::time::Duration, awake: impl Fn() -> bool) -> bool {
+            let guard = self.lock.lock().expect("no model panics under the lock");
+            let tired = !awake();
+            if tired {
+                drop(self.condvar.wait(guard));
+            }
+            tired
+        }
+
+        pub(crate) fn ring(&self) {
+            drop(self.lock.lock());
+            self.condvar.notify_all();
+        }
     }
 }
 

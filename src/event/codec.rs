@@ -2,6 +2,7 @@
 //! initialised, padding included, so equal events have equal bytes and no old byte reaches the
 //! journal. *Source*: rkyv's `Serialize` and `Place`.
 
+use crate::error::EventTooLarge;
 use crate::event::Event;
 use core::mem::{align_of, size_of};
 use rkyv::{
@@ -39,13 +40,16 @@ pub trait Codec<E: Archive>: sealed::Sealed + Send + Sync + 'static {
     #[doc(hidden)]
     fn slot_bytes(asked: usize) -> usize;
 
-    /// Writes the archive of `event`, every byte of it.
+    /// Writes the archive of `event`, every byte of it, into the `slot_bytes` of a slot.
+    ///
+    /// # Errors
+    /// [`EventTooLarge`] if it does not fit; inline events always do.
     ///
     /// # Safety
     /// - `payload` is valid for writes of [`Codec::slot_bytes`] bytes and aligned to
     ///   [`Codec::ALIGN`], and nobody else reads or writes them meanwhile.
     #[doc(hidden)]
-    unsafe fn write(event: &E, payload: *mut u8);
+    unsafe fn write(event: &E, payload: *mut u8, slot_bytes: usize) -> Result<(), EventTooLarge>;
 
     /// The archive in a written payload.
     ///
@@ -84,7 +88,7 @@ impl<E: Event + Inline> Codec<E> for InlineCodec {
     }
 
     #[inline(always)]
-    unsafe fn write(event: &E, payload: *mut u8) {
+    unsafe fn write(event: &E, payload: *mut u8, _slot_bytes: usize) -> Result<(), EventTooLarge> {
         if !E::COPY_OPTIMIZATION.is_enabled() {
             // SAFETY: valid for `slot_bytes` = `size_of::<Archived<E>>()` bytes, by contract.
             unsafe { payload.write_bytes(0, size_of::<Archived<E>>()) };
@@ -95,6 +99,7 @@ impl<E: Event + Inline> Codec<E> for InlineCodec {
         // is where an archive without out-of-line data both starts and ends.
         let place = unsafe { Place::new_unchecked(0, payload.cast::<Archived<E>>()) };
         event.resolve(resolver, place);
+        Ok(())
     }
 
     #[inline(always)]

@@ -1,0 +1,35 @@
+//! *Owns* which core a thread runs on. *Invariant*: a thread that was promised a core runs there, or
+//! the bus does not start. *Source*: `sched_setaffinity(2)`; the answer is read back, and isolated
+//! cores, which no thread inherits, can be had by name.
+
+use std::thread::available_parallelism;
+
+/// Cores that threads of this process can count on; at least 1.
+pub(crate) fn cores() -> usize {
+    available_parallelism().map_or(1, usize::from)
+}
+
+/// Pins the calling thread to `core`.
+#[cfg(target_os = "linux")]
+pub(crate) fn pin(core: usize) -> Result<(), String> {
+    use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+    if core >= CpuSet::MAX_CPU {
+        return Err(format!("cores are numbered below {}", CpuSet::MAX_CPU));
+    }
+    let mut wanted = CpuSet::new();
+    wanted.set(core);
+    sched_setaffinity(None, &wanted)
+        .map_err(|error| format!("{error}; it is absent, or outside this process's cpuset"))?;
+    match sched_getaffinity(None) {
+        Ok(granted) if granted == wanted => Ok(()),
+        Ok(_) => Err("the system granted another set of cores".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Pins the calling thread to `core`.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn pin(_core: usize) -> Result<(), String> {
+    Err("this platform has no way to pin a thread; leave the core out".to_owned())
+}

@@ -1,0 +1,315 @@
+//! *Owns* the way out: look, read in place, give back. *Invariant*: a poller's cursor passes an
+//! event only when its handling is over, so nothing lent is overwritten. *Source*: the LMAX
+//! Disruptor's `EventPoller`, which tells *gated* from *idle*.
+
+use crate::barrier::{Barrier, CursorRef};
+use crate::event::Event;
+use crate::ring::{GateIndex, Life, Ring, Slots, Stamp};
+use crate::sequence::Sequence;
+use rkyv::Archived;
+use std::sync::Arc;
+
+/// A consumer on the caller's own thread.
+///
+/// A poller gates producers: what it has not handled is not overwritten. Dropping it lets go of the
+/// gate, unless other stages stand behind it: then its cursor stays where it is, since nobody may
+/// pass events that it never handled. See [`Producer`](crate::Producer) for an example.
+#[derive(Debug)]
+pub struct Poller<E: Event> {
+    slots: Slots<E>,
+    barrier: Barrier<E>,
+    next: Sequence,
+    /// Most events of one batch: a quarter of the ring, so that producers see progress.
+    batch_events_max: u64,
+    gate: GateIndex,
+    /// Nobody stands behind this consumer, so its gate may be given up.
+    is_leaf: bool,
+    ring: Arc<Ring>,
+    name: Arc<str>,
+}
+
+/// What a poll found.
+#[derive(Debug)]
+#[must_use = "a batch that is dropped unread is polled again"]
+pub enum Polled<'a, E: Event> {
+    /// Events, or at least aborted sequences, to go through.
+    Batch(Batch<'a, E>),
+    /// The next event is published, but something this consumer stands behind has not passed it.
+    Gated,
+    /// Nothing is published.
+    Idle,
+    /// Nothing will come any more: the bus is halted, or has drained to its end.
+    Closed,
+}
+
+impl<E: Event> Poller<E> {
+    pub(crate) fn new(
+        ring: &Arc<Ring>,
+        name: &Arc<str>,
+        slot_bytes: usize,
+        gate: GateIndex,
+        next: Sequence,
+        barrier: Barrier<E>,
+        is_leaf: bool,
+    ) -> Self {
+        Self {
+            slots: Slots::new(Arc::clone(ring.region()), slot_bytes),
+            barrier,
+            next,
+            batch_events_max: (ring.capacity() / 4).max(1),
+            gate,
+            is_leaf,
+            ring: Arc::clone(ring),
+            name: Arc::clone(name),
+        }
+    }
+
+    /// Looks for the next events. Never waits.
+    #[inline]
+    pub fn poll(&mut self) -> Polled<'_, E> {
+        match self.ready() {
+            Some(end) if self.is_live() => {
+                Polled::Batch(Batch { next: self.next, lent: None, end, poller: self })
+            }
+            _ => self.why_not(),
+        }
+    }
+
+    /// The hot half of `poll`: the end of what may be walked now, if there is anything.
+    #[inline(always)]
+    fn ready(&mut self) -> Option<Sequence> {
+        let most = self.next.advance(self.batch_events_max);
+        let end = match self.barrier.available() {
+            Some(available) if available > self.next => available.min(most),
+            None if self.slots.stamp(self.next) != Stamp::Pending => most,
+            _ => return None,
+        };
+        let passes = self.barrier.causes.is_empty() || self.cause_passes();
+        passes.then_some(end)
+    }
+
+    /// Whether the causes of the event at `next`, which is published, let it pass.
+    fn cause_passes(&mut self) -> bool {
+        if self.slots.stamp(self.next) != Stamp::Published {
+            return true;
+        }
+        // SAFETY: the stamp says published, and this poller's gate stands at `next`.
+        let event = unsafe { self.slots.view(self.next) };
+        self.barrier.passes(event)
+    }
+
+    /// A halted bus hands out nothing more.
+    #[inline(always)]
+    fn is_live(&self) -> bool {
+        self.ring.header().state.is_open() || self.ring.life() == Life::Draining
+    }
+
+    /// The cold half of `poll`: told apart for the caller's benefit.
+    #[cold]
+    fn why_not(&mut self) -> Polled<'_, E> {
+        match self.ring.life() {
+            Life::Open => {}
+            Life::Draining if self.next < self.ring.claimed() => {}
+            _ => return Polled::Closed,
+        }
+        if self.is_stranded() {
+            return Polled::Closed;
+        }
+        match self.slots.stamp(self.next) {
+            Stamp::Pending => Polled::Idle,
+            _ => Polled::Gated,
+        }
+    }
+
+    /// Whether the next event waits for a cursor of another bus that never moves again.
+    pub(crate) fn is_stranded(&mut self) -> bool {
+        // In this order: once the other bus has stopped, its cursor is final.
+        self.barrier.stranded()
+            && self.slots.stamp(self.next) == Stamp::Published
+            && !self.cause_passes()
+    }
+
+    /// Everything below was handled.
+    #[must_use]
+    pub fn sequence(&self) -> Sequence {
+        self.next
+    }
+
+    /// Published events that were not handled yet.
+    #[must_use]
+    pub fn lag_events(&self) -> u64 {
+        self.ring.claimed().events_since(self.next)
+    }
+
+    /// The name given at build.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn ring(&self) -> &Arc<Ring> {
+        &self.ring
+    }
+
+    /// This consumer's progress, for others to stand behind.
+    pub(crate) fn cursor(&self) -> CursorRef {
+        CursorRef::Gate(Arc::clone(&self.ring), self.gate)
+    }
+
+    /// Walks what is published whether or not the bus is halted: for the journal stage, which
+    /// drains in every case.
+    #[cfg(feature = "journal")]
+    pub(crate) fn poll_to_the_end(&mut self) -> Option<Batch<'_, E>> {
+        let end = self.ready()?;
+        Some(Batch { next: self.next, lent: None, end, poller: self })
+    }
+}
+
+impl<E: Event> Drop for Poller<E> {
+    fn drop(&mut self) {
+        if self.is_leaf {
+            self.ring.header().gate_table.leave(self.gate);
+        }
+    }
+}
+
+/// Events that were ready when polled, walked in order; the gate moves when it is dropped.
+///
+/// An event whose handling unwinds stays unhandled: it is polled again.
+#[derive(Debug)]
+pub struct Batch<'a, E: Event> {
+    poller: &'a mut Poller<E>,
+    /// The next sequence to walk.
+    next: Sequence,
+    /// The event handed out last, while its handling may be under way.
+    lent: Option<Sequence>,
+    /// Walk no further.
+    end: Sequence,
+}
+
+impl<E: Event> Batch<'_, E> {
+    /// The next event and its sequence. Aborted sequences are passed over.
+    #[inline]
+    #[allow(clippy::should_implement_trait, reason = "an iterator cannot lend")]
+    pub fn next(&mut self) -> Option<(&Archived<E>, Sequence)> {
+        self.lent = None;
+        self.seek().then(|| self.lend())
+    }
+
+    /// As [`Batch::next`], and whether it is the batch's last event. Looks one slot ahead, which
+    /// costs a look at that slot's cache line before the event is handled.
+    #[inline]
+    pub fn next_with_end(&mut self) -> Option<(&Archived<E>, Sequence, bool)> {
+        self.lent = None;
+        if !self.seek() {
+            return None;
+        }
+        let sequence = self.next;
+        self.lent = Some(sequence);
+        self.next = sequence.next();
+        let end_of_batch = !self.seek();
+        // SAFETY: `seek` found it published, and the gate stays below it until the batch is
+        // dropped, which the returned borrow forbids.
+        let event = unsafe { self.poller.slots.view(sequence) };
+        Some((event, sequence, end_of_batch))
+    }
+
+    /// Moves to the next published event that may be handed out.
+    #[inline(always)]
+    fn seek(&mut self) -> bool {
+        while self.next < self.end {
+            match self.poller.slots.stamp(self.next) {
+                Stamp::Published => return self.passes(),
+                Stamp::Aborted => self.next = self.next.next(),
+                Stamp::Pending => self.end = self.next,
+            }
+        }
+        false
+    }
+
+    /// Whether the causes of the published event at `next` let it pass.
+    #[inline(always)]
+    fn passes(&mut self) -> bool {
+        if self.poller.barrier.causes.is_empty() {
+            return true;
+        }
+        // SAFETY: `seek` found it published, and the gate stays below it until the drop.
+        let event = unsafe { self.poller.slots.view(self.next) };
+        let passes = self.poller.barrier.passes(event);
+        if !passes {
+            self.end = self.next;
+        }
+        passes
+    }
+
+    /// Hands out the published event at `next`.
+    #[inline(always)]
+    fn lend(&mut self) -> (&Archived<E>, Sequence) {
+        let sequence = self.next;
+        self.lent = Some(sequence);
+        self.next = sequence.next();
+        // SAFETY: as in `next_with_end`.
+        (unsafe { self.poller.slots.view(sequence) }, sequence)
+    }
+
+    /// One past the last sequence walked.
+    #[inline]
+    #[must_use]
+    pub fn walked(&self) -> Sequence {
+        self.next
+    }
+
+    /// The next sequence with its bytes, or `None` for an aborted one: what the journal keeps.
+    #[cfg(feature = "journal")]
+    #[inline]
+    pub(crate) fn next_raw(&mut self) -> Option<(Sequence, Option<Raw<'_, E>>)> {
+        self.lent = None;
+        if self.next >= self.end {
+            return None;
+        }
+        let sequence = self.next;
+        let stamp = self.poller.slots.stamp(sequence);
+        if stamp == Stamp::Pending {
+            self.end = sequence;
+            return None;
+        }
+        self.lent = Some(sequence);
+        self.next = sequence.next();
+        let raw = (stamp == Stamp::Published).then(|| Raw {
+            // SAFETY: the stamp says published; the gate stays below until the drop.
+            event: unsafe { self.poller.slots.view(sequence) },
+            // SAFETY: as above.
+            bytes: unsafe { self.poller.slots.bytes(sequence) },
+        });
+        Some((sequence, raw))
+    }
+
+    /// Gives the event handed out last back unhandled and ends the batch.
+    #[cfg(feature = "journal")]
+    pub(crate) fn refuse(mut self) {
+        if let Some(sequence) = self.lent.take() {
+            self.next = sequence;
+        }
+    }
+}
+
+/// An event as value and as bytes.
+#[cfg(feature = "journal")]
+pub(crate) struct Raw<'a, E: Event> {
+    pub(crate) event: &'a Archived<E>,
+    pub(crate) bytes: &'a [u8],
+}
+
+impl<E: Event> Drop for Batch<'_, E> {
+    #[inline]
+    fn drop(&mut self) {
+        let done = match self.lent {
+            Some(lent) if std::thread::panicking() => lent,
+            _ => self.next,
+        };
+        if done != self.poller.next {
+            self.poller.next = done;
+            self.poller.ring.header().gate_table.publish(self.poller.gate, done);
+        }
+    }
+}

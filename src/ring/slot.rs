@@ -1,0 +1,213 @@
+//! *Owns* the slots: where the stamp sits, where the payload, who may touch it. *Invariant* (R2):
+//! the stamp of a slot is the publication of its bytes. *Source*: the per-slot sequence of Vyukov's
+//! bounded queue, and seqlocks without their retry.
+//!
+//! ```text
+//!  0        8 … 15          stride
+//!  ├────────┼────────────────┤    stamp = sequence + 1, top bit: aborted, 0: never written
+//!  │ stamp  │ payload        │    payload at 8, or at 16 for types aligned to 16
+//!  └────────┴────────────────┘    stride: a power of two up to a line of 64, then whole lines
+//! ```
+
+use crate::error::EventTooLarge;
+use crate::event::{Codec, Event};
+use crate::ring::region::Region;
+use crate::sequence::Sequence;
+use crate::sync::{AtomicU64, Ordering, UnsafeCell};
+use core::{marker::PhantomData, mem::size_of, ops::Range, ptr::NonNull};
+use rkyv::Archived;
+use std::sync::Arc;
+
+const ABORTED: u64 = 1 << 63;
+const LINE_BYTES: usize = 64;
+
+/// The stamp, and under loom the watch over the payload behind it.
+pub(crate) struct SlotHead {
+    stamp: AtomicU64,
+    /// Guards the payload's bytes. Empty, so that a slot costs its stamp and no more.
+    payload: UnsafeCell<()>,
+}
+
+#[cfg(not(loom))]
+const _: () = assert!(size_of::<SlotHead>() == 8);
+
+impl SlotHead {
+    pub(crate) fn never_written() -> Self {
+        Self { stamp: AtomicU64::new(0), payload: UnsafeCell::new(()) }
+    }
+}
+
+/// What a slot says about a sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stamp {
+    /// Not published yet.
+    Pending,
+    /// Published; the payload may be read.
+    Published,
+    /// Published as aborted; there is nothing to read.
+    Aborted,
+}
+
+/// All slots of a ring, as seen by one producer or consumer.
+pub(crate) struct Slots<E: Event> {
+    base: NonNull<u8>,
+    mask: u64,
+    slot_bytes: usize,
+    region: Arc<Region>,
+    event: PhantomData<fn(&E)>,
+}
+
+// SAFETY: `base` points into `region`, which is shared memory and moves nowhere; events cross
+// threads only as bytes and as `&Archived<E>`, which is `Sync` by the bound on `Event`.
+unsafe impl<E: Event> Send for Slots<E> {}
+
+impl<E: Event> Clone for Slots<E> {
+    fn clone(&self) -> Self {
+        Self { region: Arc::clone(&self.region), event: PhantomData, ..*self }
+    }
+}
+
+impl<E: Event> Slots<E> {
+    const PAYLOAD_OFFSET: usize =
+        size_of::<SlotHead>().next_multiple_of(<E::Codec as Codec<E>>::ALIGN);
+
+    /// Bytes from one slot to the next: no slot straddles a line, none is padded to one.
+    #[inline(always)]
+    pub(crate) fn stride(slot_bytes: usize) -> usize {
+        let bytes = Self::PAYLOAD_OFFSET + <E::Codec as Codec<E>>::slot_bytes(slot_bytes);
+        if bytes <= LINE_BYTES {
+            bytes.next_power_of_two()
+        } else {
+            bytes.next_multiple_of(LINE_BYTES)
+        }
+    }
+
+    /// The slots of `region`, which was shaped by [`Slots::stride`] of the same `slot_bytes`.
+    pub(crate) fn new(region: Arc<Region>, slot_bytes: usize) -> Self {
+        let shape = region.shape();
+        assert_eq!(shape.stride, Self::stride(slot_bytes), "a region of another shape");
+        Self {
+            base: region.slots(),
+            mask: shape.capacity - 1,
+            slot_bytes,
+            region,
+            event: PhantomData,
+        }
+    }
+
+    pub(crate) fn region(&self) -> &Arc<Region> {
+        &self.region
+    }
+
+    pub(crate) fn capacity(&self) -> u64 {
+        self.mask + 1
+    }
+
+    #[inline(always)]
+    fn slot(&self, sequence: Sequence) -> NonNull<u8> {
+        let index = (sequence.get() & self.mask) as usize;
+        // SAFETY: index < capacity and the region holds `capacity` slots of this stride (`new`).
+        unsafe { self.base.add(index * Self::stride(self.slot_bytes)) }
+    }
+
+    #[inline(always)]
+    fn head(&self, sequence: Sequence) -> &SlotHead {
+        // SAFETY: `Region::birth` wrote a head at the start of every slot; it lives as long as the
+        // region, which `self` keeps alive.
+        unsafe { self.slot(sequence).cast::<SlotHead>().as_ref() }
+    }
+
+    #[inline(always)]
+    fn payload(&self, sequence: Sequence) -> *mut u8 {
+        // SAFETY: the stride covers the payload's offset and bytes.
+        unsafe { self.slot(sequence).as_ptr().add(Self::PAYLOAD_OFFSET) }
+    }
+
+    /// Writes the archive of `event` into the slot of `sequence`.
+    ///
+    /// # Safety
+    /// - The caller has claimed `sequence` and has not published it.
+    #[inline(always)]
+    pub(crate) unsafe fn write(&self, sequence: Sequence, event: &E) -> Result<(), EventTooLarge> {
+        self.head(sequence).payload.with_mut(|_| {
+            // SAFETY: R5: every gate has passed the sequence that lay here, R3: a claim is won by
+            // one producer; so nobody else touches the payload until it is stamped.
+            unsafe { <E::Codec as Codec<E>>::write(event, self.payload(sequence), self.slot_bytes) }
+        })
+    }
+
+    /// Publishes the slot of `sequence`.
+    #[inline(always)]
+    pub(crate) fn publish(&self, sequence: Sequence) {
+        // ORDERING: Release; pairs with the Acquire in `stamp`. Publishes the bytes written by
+        // `write`, and in a batch those of every later slot, which are stamped before.
+        self.head(sequence).stamp.store(sequence.get() + 1, Ordering::Release);
+    }
+
+    /// Publishes `sequence` as aborted.
+    pub(crate) fn abort(&self, sequence: Sequence) {
+        // ORDERING: Release; pairs with the Acquire in `stamp`, so that a consumer which skips the
+        // slot and gives it back happens after this producer's half-written bytes.
+        self.head(sequence).stamp.store((sequence.get() + 1) | ABORTED, Ordering::Release);
+    }
+
+    /// Publishes a batch, its last slot first (R4).
+    pub(crate) fn publish_all(&self, batch: Range<Sequence>) {
+        for sequence in (batch.start.get()..batch.end.get()).rev() {
+            self.publish(Sequence::from_word(sequence));
+        }
+    }
+
+    /// Publishes a batch as aborted, its last slot first (R4).
+    pub(crate) fn abort_all(&self, batch: Range<Sequence>) {
+        for sequence in (batch.start.get()..batch.end.get()).rev() {
+            self.abort(Sequence::from_word(sequence));
+        }
+    }
+
+    /// Whether `sequence` is published.
+    #[inline(always)]
+    pub(crate) fn stamp(&self, sequence: Sequence) -> Stamp {
+        // ORDERING: Acquire; pairs with the Release in `publish` and `abort`.
+        let stamp = self.head(sequence).stamp.load(Ordering::Acquire);
+        if stamp == sequence.get() + 1 {
+            Stamp::Published
+        } else if stamp == (sequence.get() + 1) | ABORTED {
+            Stamp::Aborted
+        } else {
+            Stamp::Pending
+        }
+    }
+
+    /// The archived event of `sequence`.
+    ///
+    /// # Safety
+    /// - [`Slots::stamp`] said `Published`, to this thread or to one it synchronized with.
+    /// - The caller's gate stays at or below `sequence` during `'a`.
+    #[inline(always)]
+    pub(crate) unsafe fn view<'a>(&self, sequence: Sequence) -> &'a Archived<E> {
+        self.head(sequence).payload.with(|_| {
+            // SAFETY: R2: the stamp published these bytes; R5: no producer laps the caller's gate.
+            unsafe { <E::Codec as Codec<E>>::view(self.payload(sequence)) }
+        })
+    }
+
+    /// The bytes of the archived event of `sequence`: what the journal keeps.
+    ///
+    /// # Safety
+    /// - As for [`Slots::view`].
+    #[inline(always)]
+    #[cfg_attr(not(feature = "journal"), allow(dead_code, reason = "the journaler reads bytes"))]
+    pub(crate) unsafe fn bytes<'a>(&self, sequence: Sequence) -> &'a [u8] {
+        self.head(sequence).payload.with(|_| {
+            // SAFETY: as in `view`.
+            unsafe { <E::Codec as Codec<E>>::bytes(self.payload(sequence)) }
+        })
+    }
+}
+
+impl<E: Event> core::fmt::Debug for Slots<E> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Slots").field("event", &E::NAME).field("region", &self.region).finish()
+    }
+}

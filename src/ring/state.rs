@@ -1,0 +1,56 @@
+//! *Owns* the life of a bus in one word: open → draining → halted → stopped. *Invariant*: it never goes back.
+
+use crate::sync::{AtomicU64, Ordering};
+use crossbeam_utils::CachePadded;
+
+/// What a bus is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Life {
+    /// Producers publish, consumers consume.
+    Open,
+    /// Producers are refused; consumers go on to what was claimed.
+    Draining,
+    /// Producers are refused; consumers stop at once, but the journal stage drains.
+    Halted,
+    /// No thread of the bus runs any more; no cursor of it moves again.
+    Stopped,
+}
+
+/// The word. Read-mostly: a line of its own that stays in every core's cache.
+pub(crate) struct State(CachePadded<AtomicU64>);
+
+impl State {
+    pub(crate) fn open() -> Self {
+        Self(CachePadded::new(AtomicU64::new(Life::Open as u64)))
+    }
+
+    /// Moves on to `life`, unless the bus is further already.
+    pub(crate) fn advance(&self, life: Life) {
+        // ORDERING: AcqRel; the Release half pairs with the Acquire in `get`: whoever sees the bus
+        // drain also sees every publish that happened before the call. The Acquire half orders two
+        // callers of `advance`.
+        self.0.fetch_max(life as u64, Ordering::AcqRel);
+    }
+
+    pub(crate) fn get(&self) -> Life {
+        // ORDERING: Acquire; pairs with the Release in `advance`.
+        Self::decode(self.0.load(Ordering::Acquire))
+    }
+
+    /// The producer's look before each claim.
+    #[inline(always)]
+    pub(crate) fn is_open(&self) -> bool {
+        // ORDERING: Relaxed; a refusal reads nothing on its account, and a claim that races with
+        // `advance` counts as made before it.
+        self.0.load(Ordering::Relaxed) == Life::Open as u64
+    }
+
+    fn decode(word: u64) -> Life {
+        match word {
+            0 => Life::Open,
+            1 => Life::Draining,
+            2 => Life::Halted,
+            _ => Life::Stopped,
+        }
+    }
+}

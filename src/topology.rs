@@ -1,0 +1,286 @@
+//! *Owns* the shape of a bus before it runs: who stands behind whom, who shares a thread. *Invariant*:
+//! a plan is acyclic, each name means one stage, and threads are data: the same plan on four cores
+//! or on one. *Source*: the LMAX Disruptor's dependency graph.
+//!
+//! ```text
+//!                 ┌─► journal ──┐
+//!   producer ─────┤             ├─► gateway      after(["engine"]).behind(Journaled)
+//!                 └─► engine ───┘
+//! ```
+
+use crate::error::BuildError;
+use crate::wait::Wait;
+use std::collections::BTreeMap;
+
+/// The journal stage's name.
+pub(crate) const JOURNAL: &str = "journal";
+
+/// What a stage may stand behind besides other stages: how safe an event must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Milestone {
+    /// The event's whole frame is in the journal's map: it survives the process.
+    Journaled,
+    /// A sync that covers the event has returned: it survives the power.
+    Durable,
+}
+
+/// What a stage is, as far as the plan cares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Runs on the caller's thread.
+    Poller,
+    /// Runs on a thread of the bus.
+    Handler,
+    /// As a handler, with effects outside the process.
+    Reactor,
+    /// The journal stage.
+    Journal,
+}
+
+/// One stage as asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    pub(crate) name: String,
+    pub(crate) role: Role,
+    pub(crate) after: Vec<String>,
+    pub(crate) behind: Vec<Milestone>,
+    /// Stands behind `Journaled` or `Durable` of another bus.
+    pub(crate) is_behind_ring: bool,
+    pub(crate) core: Option<usize>,
+    pub(crate) wait: Wait,
+}
+
+/// One thread: stages in graph order.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ThreadPlan {
+    pub(crate) stages: Vec<usize>,
+    pub(crate) core: Option<usize>,
+    pub(crate) wait: Wait,
+}
+
+/// A graph found sound.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// For each stage the stages it stands behind, straight.
+    pub(crate) upstream: Vec<Vec<usize>>,
+    /// Stages in an order in which upstream comes first.
+    pub(crate) order: Vec<usize>,
+    pub(crate) threads: Vec<ThreadPlan>,
+}
+
+impl Plan {
+    /// Whether nobody stands behind `stage`.
+    pub(crate) fn is_leaf(&self, stage: usize) -> bool {
+        self.upstream.iter().all(|upstream| !upstream.contains(&stage))
+    }
+}
+
+/// Validates the graph once and lays it out on threads.
+///
+/// # Errors
+/// The first unsound thing found, with the stage's name.
+pub(crate) fn plan(
+    nodes: &[Node],
+    cores: usize,
+    allow_more_spinners: bool,
+) -> Result<Plan, BuildError> {
+    let index = index_by_name(nodes)?;
+    let upstream = nodes.iter().map(|node| resolve(node, &index)).collect::<Result<Vec<_>, _>>()?;
+    for node in nodes {
+        check_reactor(node)?;
+    }
+    let order = sort(nodes, &upstream)?;
+    let mut threads = fuse(nodes, &order)?;
+    settle_waits(nodes, &mut threads, cores, allow_more_spinners)?;
+    Ok(Plan { upstream, order, threads })
+}
+
+fn index_by_name(nodes: &[Node]) -> Result<BTreeMap<&str, usize>, BuildError> {
+    let mut index = BTreeMap::new();
+    for (at, node) in nodes.iter().enumerate() {
+        if index.insert(node.name.as_str(), at).is_some() {
+            return Err(BuildError::Duplicate { stage: node.name.clone() });
+        }
+    }
+    Ok(index)
+}
+
+/// The stages that `node` stands behind.
+fn resolve(node: &Node, index: &BTreeMap<&str, usize>) -> Result<Vec<usize>, BuildError> {
+    let mut upstream = Vec::new();
+    for name in &node.after {
+        let at = index.get(name.as_str()).ok_or_else(|| BuildError::Unknown {
+            stage: node.name.clone(),
+            upstream: name.clone(),
+        })?;
+        upstream.push(*at);
+    }
+    if !node.behind.is_empty() {
+        let journal = index.get(JOURNAL).ok_or(BuildError::NoJournal { stage: node.name.clone() })?;
+        upstream.push(*journal);
+    }
+    upstream.sort_unstable();
+    upstream.dedup();
+    Ok(upstream)
+}
+
+fn check_reactor(node: &Node) -> Result<(), BuildError> {
+    let is_safe = node.is_behind_ring
+        || !node.behind.is_empty()
+        || node.after.iter().any(|name| name == JOURNAL);
+    if node.role == Role::Reactor && !is_safe {
+        return Err(BuildError::ReactorNotBehindJournal { stage: node.name.clone() });
+    }
+    Ok(())
+}
+
+/// Kahn's sort; what is left over lies on, or behind, a circle.
+fn sort(nodes: &[Node], upstream: &[Vec<usize>]) -> Result<Vec<usize>, BuildError> {
+    let mut order: Vec<usize> = Vec::with_capacity(nodes.len());
+    while order.len() < nodes.len() {
+        let next = (0..nodes.len()).find(|at| {
+            !order.contains(at) && upstream[*at].iter().all(|above| order.contains(above))
+        });
+        match next {
+            Some(at) => order.push(at),
+            None => return Err(BuildError::Cycle { stage: on_a_circle(nodes, upstream, &order) }),
+        }
+    }
+    Ok(order)
+}
+
+/// Walks upstream among the unsorted until a stage comes up twice.
+fn on_a_circle(nodes: &[Node], upstream: &[Vec<usize>], order: &[usize]) -> String {
+    let is_left = |at: &usize| !order.contains(at);
+    let mut seen = Vec::new();
+    let mut at = (0..nodes.len()).find(is_left).unwrap_or(0);
+    while !seen.contains(&at) {
+        seen.push(at);
+        at = upstream[at].iter().copied().find(|above| is_left(above)).unwrap_or(at);
+    }
+    nodes[at].name.clone()
+}
+
+/// Stages on one core share a thread, in graph order; stages without a core have one each.
+fn fuse(nodes: &[Node], order: &[usize]) -> Result<Vec<ThreadPlan>, BuildError> {
+    let mut threads: Vec<ThreadPlan> = Vec::new();
+    for &at in order {
+        let node = &nodes[at];
+        if node.role == Role::Poller {
+            continue;
+        }
+        let shared = node.core.and_then(|core| threads.iter_mut().find(|t| t.core == Some(core)));
+        match shared {
+            None => threads.push(ThreadPlan { stages: vec![at], core: node.core, wait: node.wait }),
+            Some(thread) => {
+                thread.stages.push(at);
+                if thread.wait == Wait::Auto {
+                    thread.wait = node.wait;
+                } else if node.wait != Wait::Auto && node.wait != thread.wait {
+                    let (stage, core) = (node.name.clone(), node.core.unwrap_or_default());
+                    return Err(BuildError::WaitConflict { stage, core });
+                }
+            }
+        }
+    }
+    Ok(threads)
+}
+
+/// Counts spinners and decides what [`Wait::Auto`] means.
+fn settle_waits(
+    nodes: &[Node],
+    threads: &mut [ThreadPlan],
+    cores: usize,
+    allow_more_spinners: bool,
+) -> Result<(), BuildError> {
+    let spinners: Vec<&ThreadPlan> = threads.iter().filter(|thread| thread.wait.spins()).collect();
+    if spinners.len() > cores && !allow_more_spinners {
+        let threads = spinners.iter().map(|thread| nodes[thread.stages[0]].name.clone()).collect();
+        return Err(BuildError::TooManySpinners { threads, cores });
+    }
+    let autos = threads.iter().filter(|thread| thread.wait == Wait::Auto).count();
+    // One core is left to the producer.
+    let auto = if spinners.len() + autos < cores { Wait::Spin } else { Wait::AUTO_PARK };
+    for thread in threads.iter_mut().filter(|thread| thread.wait == Wait::Auto) {
+        thread.wait = auto;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(name: &str, after: &[&str]) -> Node {
+        Node {
+            name: name.to_owned(),
+            role: Role::Handler,
+            after: after.iter().map(|name| (*name).to_owned()).collect(),
+            behind: Vec::new(),
+            is_behind_ring: false,
+            core: None,
+            wait: Wait::Auto,
+        }
+    }
+
+    #[test]
+    fn upstream_comes_first_whatever_the_order_of_declaration() {
+        let nodes = [node("c", &["a", "b"]), node("b", &["a"]), node("a", &[])];
+        let plan = plan(&nodes, 8, false).expect("a sound graph");
+        assert_eq!(plan.order, [2, 1, 0]);
+        assert_eq!(plan.upstream, [vec![1, 2], vec![2], vec![]]);
+        assert!(plan.is_leaf(0) && !plan.is_leaf(1) && !plan.is_leaf(2));
+    }
+
+    #[test]
+    fn each_refusal_names_its_stage() {
+        let refuse = |nodes: &[Node]| plan(nodes, 2, false).expect_err("refused").to_string();
+        assert!(refuse(&[node("a", &[]), node("a", &[])]).contains("`a`"));
+        assert!(refuse(&[node("a", &["ghost"])]).contains("`a` stands behind `ghost`"));
+        let circle = [node("leaf", &["b"]), node("a", &["b"]), node("b", &["a"])];
+        let text = refuse(&circle);
+        assert!(text.contains("`a`") || text.contains("`b`"), "{text}");
+        let behind = Node { behind: vec![Milestone::Journaled], ..node("gateway", &[]) };
+        assert!(refuse(&[behind]).contains("`gateway` stands behind the journal"));
+        let reactor = Node { role: Role::Reactor, ..node("gateway", &[]) };
+        assert!(refuse(&[reactor]).contains("reactor `gateway`"));
+    }
+
+    #[test]
+    fn stages_on_one_core_share_a_thread_in_graph_order() {
+        let on = |core, node: Node| Node { core: Some(core), ..node };
+        let nodes = [on(1, node("b", &["a"])), node("free", &[]), on(1, node("a", &[]))];
+        let plan = plan(&nodes, 8, false).expect("a sound graph");
+        let threads: Vec<_> = plan.threads.iter().map(|t| (t.core, t.stages.clone())).collect();
+        assert_eq!(threads, [(None, vec![1]), (Some(1), vec![2, 0])]);
+    }
+
+    #[test]
+    fn fused_stages_agree_on_a_wait() {
+        let with = |wait, name| Node { core: Some(0), wait, ..node(name, &[]) };
+        let clash = [with(Wait::Spin, "a"), with(Wait::Yield, "b")];
+        let text = plan(&clash, 2, false).expect_err("refused").to_string();
+        assert!(text.contains("`b`") && text.contains("core 0"), "{text}");
+        let fine = [with(Wait::Auto, "a"), with(Wait::Yield, "b")];
+        assert_eq!(plan(&fine, 2, false).expect("sound").threads[0].wait, Wait::Yield);
+    }
+
+    #[test]
+    fn more_spinners_than_cores_are_refused_unless_allowed_by_name() {
+        let spin = |name| Node { wait: Wait::Spin, ..node(name, &[]) };
+        let nodes = [spin("a"), spin("b"), spin("c")];
+        let text = plan(&nodes, 2, false).expect_err("refused").to_string();
+        assert!(text.contains("a, b, c") && text.contains("2 cores"), "{text}");
+        assert!(plan(&nodes, 3, false).is_ok());
+        assert!(plan(&nodes, 2, true).is_ok());
+    }
+
+    #[test]
+    fn auto_spins_only_where_a_core_is_left_for_the_producer() {
+        let nodes = [node("a", &[]), node("b", &[])];
+        let wait = |cores| plan(&nodes, cores, false).expect("sound").threads[0].wait;
+        assert_eq!(wait(3), Wait::Spin);
+        assert_eq!(wait(2), Wait::AUTO_PARK);
+    }
+}
