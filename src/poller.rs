@@ -2,7 +2,7 @@
 //! event only when its handling is over, so nothing lent is overwritten. *Source*: the LMAX
 //! Disruptor's `EventPoller`, which tells *gated* from *idle*.
 
-use crate::barrier::{Barrier, CursorRef};
+use crate::barrier::Barrier;
 use crate::event::Event;
 use crate::ring::{GateIndex, Life, Ring, Slots, Stamp};
 use crate::sequence::Sequence;
@@ -42,6 +42,19 @@ pub enum Polled<'a, E: Event> {
     Closed,
 }
 
+/// Why a poller has no batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Nothing is published.
+    Idle,
+    /// The next sequence is published, but not passed by all it stands behind.
+    Gated,
+    /// Nothing will come any more.
+    Closed,
+    /// The next event waits for a cursor of another bus that never moves again.
+    Stranded,
+}
+
 impl<E: Event> Poller<E> {
     pub(crate) fn new(
         ring: &Arc<Ring>,
@@ -68,11 +81,25 @@ impl<E: Event> Poller<E> {
     #[inline]
     pub fn poll(&mut self) -> Polled<'_, E> {
         match self.ready() {
-            Some(end) if self.is_live() => {
-                Polled::Batch(Batch { next: self.next, lent: None, end, poller: self })
-            }
-            _ => self.why_not(),
+            Some(end) if self.is_live() => Polled::Batch(self.batch(end)),
+            _ => match self.standing() {
+                Standing::Idle => Polled::Idle,
+                Standing::Gated => Polled::Gated,
+                Standing::Closed | Standing::Stranded => Polled::Closed,
+            },
         }
+    }
+
+    /// As `poll`, for those who ask why not only when there is nothing.
+    #[inline(always)]
+    pub(crate) fn try_batch(&mut self) -> Option<Batch<'_, E>> {
+        let end = self.ready()?;
+        self.is_live().then(|| self.batch(end))
+    }
+
+    #[inline(always)]
+    fn batch(&mut self, end: Sequence) -> Batch<'_, E> {
+        Batch { next: self.next, lent: None, end, poller: self }
     }
 
     /// The hot half of `poll`: the end of what may be walked now, if there is anything.
@@ -104,29 +131,19 @@ impl<E: Event> Poller<E> {
         self.ring.header().state.is_open() || self.ring.life() == Life::Draining
     }
 
-    /// The cold half of `poll`: told apart for the caller's benefit.
-    #[cold]
-    fn why_not(&mut self) -> Polled<'_, E> {
+    /// Why there is no batch.
+    pub(crate) fn standing(&mut self) -> Standing {
         match self.ring.life() {
             Life::Open => {}
             Life::Draining if self.next < self.ring.claimed() => {}
-            _ => return Polled::Closed,
+            _ => return Standing::Closed,
         }
-        if self.is_stranded() {
-            return Polled::Closed;
-        }
-        match self.slots.stamp(self.next) {
-            Stamp::Pending => Polled::Idle,
-            _ => Polled::Gated,
-        }
-    }
-
-    /// Whether the next event waits for a cursor of another bus that never moves again.
-    pub(crate) fn is_stranded(&mut self) -> bool {
+        let stamp = self.slots.stamp(self.next);
         // In this order: once the other bus has stopped, its cursor is final.
-        self.barrier.stranded()
-            && self.slots.stamp(self.next) == Stamp::Published
-            && !self.cause_passes()
+        if stamp == Stamp::Published && self.barrier.stranded() && !self.cause_passes() {
+            return Standing::Stranded;
+        }
+        if stamp == Stamp::Pending { Standing::Idle } else { Standing::Gated }
     }
 
     /// Everything below was handled.
@@ -147,21 +164,12 @@ impl<E: Event> Poller<E> {
         &self.name
     }
 
-    pub(crate) fn ring(&self) -> &Arc<Ring> {
-        &self.ring
-    }
-
-    /// This consumer's progress, for others to stand behind.
-    pub(crate) fn cursor(&self) -> CursorRef {
-        CursorRef::Gate(Arc::clone(&self.ring), self.gate)
-    }
-
     /// Walks what is published whether or not the bus is halted: for the journal stage, which
     /// drains in every case.
     #[cfg(feature = "journal")]
     pub(crate) fn poll_to_the_end(&mut self) -> Option<Batch<'_, E>> {
         let end = self.ready()?;
-        Some(Batch { next: self.next, lent: None, end, poller: self })
+        Some(self.batch(end))
     }
 }
 

@@ -5,7 +5,7 @@
 
 use crate::error::Outcome;
 use crate::event::Event;
-use crate::poller::{Polled, Poller};
+use crate::poller::{Poller, Standing};
 use crate::ring::{Life, Ring};
 use crate::sequence::Sequence;
 use crate::sync::Bell;
@@ -125,11 +125,16 @@ impl std::error::Error for Failure {}
 pub(crate) struct Handling<E: Event, H> {
     poller: Poller<E>,
     handler: H,
+    give_back: fn(H) -> Box<dyn Any + Send>,
 }
 
 impl<E: Event, H: Handler<E>> Handling<E, H> {
-    pub(crate) fn new(poller: Poller<E>, handler: H) -> Self {
-        Self { poller, handler }
+    pub(crate) fn new(
+        poller: Poller<E>,
+        handler: H,
+        give_back: fn(H) -> Box<dyn Any + Send>,
+    ) -> Self {
+        Self { poller, handler, give_back }
     }
 }
 
@@ -140,22 +145,22 @@ impl<E: Event, H: Handler<E>> Stage for Handling<E, H> {
 
     #[inline]
     fn work(&mut self) -> Work {
-        match self.poller.poll() {
-            Polled::Batch(mut batch) => {
-                let first = batch.walked();
-                while let Some((event, sequence, end_of_batch)) = batch.next_with_end() {
-                    self.handler.on_event(event, sequence, end_of_batch);
-                }
-                let walked = batch.walked();
-                if walked > first {
-                    self.handler.on_batch_end(Sequence::new(walked.get() - 1));
-                }
-                Work::Done
-            }
-            Polled::Gated | Polled::Idle => Work::Idle,
-            Polled::Closed if self.poller.is_stranded() => Work::Over(Outcome::Stranded),
-            Polled::Closed => Work::Over(Outcome::Stopped),
+        let Some(mut batch) = self.poller.try_batch() else {
+            return match self.poller.standing() {
+                Standing::Idle | Standing::Gated => Work::Idle,
+                Standing::Closed => Work::Over(Outcome::Stopped),
+                Standing::Stranded => Work::Over(Outcome::Stranded),
+            };
+        };
+        let first = batch.walked();
+        while let Some((event, sequence, end_of_batch)) = batch.next_with_end() {
+            self.handler.on_event(event, sequence, end_of_batch);
         }
+        let walked = batch.walked();
+        if walked > first {
+            self.handler.on_batch_end(Sequence::new(walked.get() - 1));
+        }
+        Work::Done
     }
 
     fn stop(&mut self) -> Result<(), Failure> {
@@ -164,7 +169,7 @@ impl<E: Event, H: Handler<E>> Stage for Handling<E, H> {
     }
 
     fn into_handler(self: Box<Self>) -> Box<dyn Any + Send> {
-        Box::new(self.handler)
+        (self.give_back)(self.handler)
     }
 }
 

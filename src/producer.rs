@@ -128,7 +128,8 @@ impl<E: Event> Producer<E> {
             Some(sequence) => sequence,
             None => self.make_room(count)?,
         };
-        let mut batch = BatchClaim { first, end: first.advance(count), filled: first, producer: self };
+        let mut batch =
+            BatchClaim { first, end: first.advance(count), filled: first, producer: self };
         for event in events.take(count as usize) {
             batch.write(event.borrow())?;
         }

@@ -64,8 +64,6 @@ pub(crate) struct ThreadPlan {
 pub(crate) struct Plan {
     /// For each stage the stages it stands behind, straight.
     pub(crate) upstream: Vec<Vec<usize>>,
-    /// Stages in an order in which upstream comes first.
-    pub(crate) order: Vec<usize>,
     pub(crate) threads: Vec<ThreadPlan>,
 }
 
@@ -93,7 +91,7 @@ pub(crate) fn plan(
     let order = sort(nodes, &upstream)?;
     let mut threads = fuse(nodes, &order)?;
     settle_waits(nodes, &mut threads, cores, allow_more_spinners)?;
-    Ok(Plan { upstream, order, threads })
+    Ok(Plan { upstream, threads })
 }
 
 fn index_by_name(nodes: &[Node]) -> Result<BTreeMap<&str, usize>, BuildError> {
@@ -117,7 +115,8 @@ fn resolve(node: &Node, index: &BTreeMap<&str, usize>) -> Result<Vec<usize>, Bui
         upstream.push(*at);
     }
     if !node.behind.is_empty() {
-        let journal = index.get(JOURNAL).ok_or(BuildError::NoJournal { stage: node.name.clone() })?;
+        let journal =
+            index.get(JOURNAL).ok_or(BuildError::NoJournal { stage: node.name.clone() })?;
         upstream.push(*journal);
     }
     upstream.sort_unstable();
@@ -228,7 +227,8 @@ mod tests {
     fn upstream_comes_first_whatever_the_order_of_declaration() {
         let nodes = [node("c", &["a", "b"]), node("b", &["a"]), node("a", &[])];
         let plan = plan(&nodes, 8, false).expect("a sound graph");
-        assert_eq!(plan.order, [2, 1, 0]);
+        let order: Vec<_> = plan.threads.iter().map(|thread| thread.stages[0]).collect();
+        assert_eq!(order, [2, 1, 0]);
         assert_eq!(plan.upstream, [vec![1, 2], vec![2], vec![]]);
         assert!(plan.is_leaf(0) && !plan.is_leaf(1) && !plan.is_leaf(2));
     }

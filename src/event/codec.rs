@@ -78,7 +78,10 @@ pub struct InlineCodec;
 
 impl<E: Event + Inline> Codec<E> for InlineCodec {
     const ALIGN: usize = {
-        assert!(align_of::<Archived<E>>() <= 16, "an archived event is aligned to 16 bytes at most");
+        assert!(
+            align_of::<Archived<E>>() <= 16,
+            "an archived event is aligned to 16 bytes at most"
+        );
         align_of::<Archived<E>>()
     };
 

@@ -22,6 +22,7 @@ const VACANT: u64 = u64::MAX;
 type Gate = CachePadded<AtomicU64>;
 
 /// The fixed table of gates and the announced limit.
+#[repr(C)]
 pub(crate) struct Gates {
     /// Everything below may be overwritten already.
     limit: Cursor,

@@ -4,17 +4,17 @@
 //! whole state lies inside the buffer.
 //!
 //! ```text
-//!  0                 128       256      384     512       640                    640+128·G   page
-//!  ├─────────────────┼─────────┼────────┼───────┼─────────┼──────────────────────┼──────────┤
-//!  │ magic, version, │ claimed │ limit  │ state │ joined  │ gate 0 … gate G−1    │ slot 0 … │
-//!  │ shape, identity │ cursor  │ cursor │ word  │ word    │ one cursor a line    │          │
-//!  └─────────────────┴─────────┴────────┴───────┴─────────┴──────────────────────┴──────────┘
+//!  0                 128       256      384      512                           page
+//!  ├─────────────────┼─────────┼────────┼────────┼──────────────────────┼───────┼──────────┤
+//!  │ magic, version, │ claimed │ limit  │ joined │ gate 0 … gate G−1    │ state │ slot 0 … │
+//!  │ shape, identity │ cursor  │ cursor │ word   │ two lines each       │ roll  │          │
+//!  └─────────────────┴─────────┴────────┴────────┴──────────────────────┴───────┴──────────┘
 //! ```
 
 use crate::cursor::Cursor;
 use crate::ring::gate::Gates;
 use crate::ring::slot::SlotHead;
-use crate::ring::state::State;
+use crate::ring::state::{Roll, State};
 use crate::sequence::Sequence;
 use core::{
     mem::{align_of, needs_drop, size_of},
@@ -59,6 +59,7 @@ pub(crate) struct Header {
     pub(crate) claimed: Cursor,
     pub(crate) gate_table: Gates,
     pub(crate) state: State,
+    pub(crate) roll: Roll,
 }
 
 const fn slots_offset_bytes() -> usize {
@@ -119,6 +120,7 @@ impl Region {
             claimed: Cursor::new(start),
             gate_table: Gates::new(start),
             state: State::open(),
+            roll: Roll::empty(),
         };
         // SAFETY: the header lies at the start of the allocation, page aligned, unshared.
         unsafe { self.base.cast::<Header>().write(header) };
@@ -167,6 +169,9 @@ impl Drop for Region {
 
 impl core::fmt::Debug for Region {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Region").field("shape", &self.shape).field("bytes", &self.layout.size()).finish()
+        f.debug_struct("Region")
+            .field("shape", &self.shape)
+            .field("bytes", &self.layout.size())
+            .finish()
     }
 }

@@ -95,10 +95,6 @@ impl<E: Event> Slots<E> {
         }
     }
 
-    pub(crate) fn region(&self) -> &Arc<Region> {
-        &self.region
-    }
-
     pub(crate) fn capacity(&self) -> u64 {
         self.mask + 1
     }

@@ -54,3 +54,25 @@ impl State {
         }
     }
 }
+
+/// Counts the bus's running threads. The last one out says so.
+pub(crate) struct Roll(AtomicU64);
+
+impl Roll {
+    pub(crate) fn empty() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    /// Adds threads before they start.
+    pub(crate) fn enter(&self, threads: u64) {
+        // ORDERING: Relaxed; starting the threads orders it.
+        self.0.fetch_add(threads, Ordering::Relaxed);
+    }
+
+    /// Whether the caller was the last thread.
+    pub(crate) fn leave(&self) -> bool {
+        // ORDERING: AcqRel; pairs with itself: the last one out has seen all that the others did,
+        // so whoever sees the bus stopped sees every cursor at its end.
+        self.0.fetch_sub(1, Ordering::AcqRel) == 1
+    }
+}
