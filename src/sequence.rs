@@ -15,8 +15,21 @@ use core::fmt;
 /// assert_eq!(s.advance(3).events_since(s), 3);
 /// assert_eq!(s.events_since(s.next()), 0);
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-#[derive(rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
+    rkyv::Archive,
+    rkyv::Serialize,
+    rkyv::Deserialize,
+    tourbillon_derive::Schema,
+)]
+#[schema(name = "tourbillon.sequence")]
 #[rkyv(derive(Clone, Copy, PartialEq, Eq))]
 #[repr(transparent)]
 pub struct Sequence(u64);

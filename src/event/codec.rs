@@ -2,11 +2,11 @@
 //! initialised, padding included, so equal events have equal bytes and no old byte reaches the
 //! journal. *Source*: rkyv's `Serialize` and `Place`.
 
-use crate::event::Event;
 use core::mem::{align_of, size_of};
 use rkyv::{
     Archive, Archived, Place, Serialize,
     api::low::LowValidator,
+    bytecheck::CheckBytes,
     rancor::{Failure, Panic, Strategy},
 };
 
@@ -72,9 +72,17 @@ pub trait Codec<E: Archive>: sealed::Sealed + Send + Sync + 'static {
 #[derive(Debug)]
 pub struct InlineCodec;
 
-impl<E: Event + Inline> Codec<E> for InlineCodec {
+// Bounds on the bytes alone: `E: Event` asks for its codec, and a generic event would ask in a circle.
+impl<E> Codec<E> for InlineCodec
+where
+    E: Inline,
+    Archived<E>: 'static + for<'a> CheckBytes<Validator<'a>>,
+{
     const ALIGN: usize = {
-        assert!(align_of::<Archived<E>>() <= 16, "an archived event is aligned to 16 bytes at most");
+        assert!(
+            align_of::<Archived<E>>() <= 16,
+            "an archived event is aligned to 16 bytes at most"
+        );
         align_of::<Archived<E>>()
     };
 
