@@ -18,7 +18,7 @@ pub(crate) fn derive(kind: Kind, input: &DeriveInput) -> Result<TokenStream> {
 
     let layout = layout(kind, input, &identity, &archived_type(input, &rkyv), &generics)?;
     let schema = schema(input, &identity, &generics);
-    let event = (kind == Kind::Event).then(|| event(input, &generics));
+    let event = if kind == Kind::Event { event(input, &generics)? } else { TokenStream::new() };
     Ok(quote! {
         const _: () = {
             #layout
@@ -160,11 +160,14 @@ fn schema(input: &DeriveInput, identity: &Identity, generics: &Generics) -> Toke
     }
 }
 
-fn event(input: &DeriveInput, generics: &Generics) -> TokenStream {
+fn event(input: &DeriveInput, generics: &Generics) -> Result<TokenStream> {
     let ident = &input.ident;
     let mut generics = generics.clone();
     let (_, arguments, _) = input.generics.split_for_impl();
-    if input.generics.type_params().next().is_some() {
+    let mut checks = TokenStream::new();
+    if input.generics.type_params().next().is_none() {
+        checks = inline_checks(input)?;
+    } else {
         let predicates: [WherePredicate; 3] = [
             parse_quote!(#ident #arguments: 'static),
             parse_quote!(
@@ -179,12 +182,26 @@ fn event(input: &DeriveInput, generics: &Generics) -> TokenStream {
         generics.make_where_clause().predicates.extend(predicates);
     }
     let (parameters, arguments, predicates) = generics.split_for_impl();
-    quote! {
+    Ok(quote! {
         #[automatically_derived]
         impl #parameters ::tourbillon::Event for #ident #arguments #predicates {
             type Codec = ::tourbillon::InlineCodec;
         }
+        #checks
+    })
+}
+
+/// The codec asks that the whole event is inline; asked of each field as well, the error points at
+/// the one that is not.
+fn inline_checks(input: &DeriveInput) -> Result<TokenStream> {
+    let mut checks = TokenStream::new();
+    for field in all_fields(&input.data) {
+        if FieldAttributes::parse(Kind::Event, field)?.with.is_none() {
+            let ty = &field.ty;
+            checks.extend(quote_spanned!(ty.span()=> ::tourbillon::__private::inline::<#ty>();));
+        }
     }
+    Ok(quote!(const _: () = { #checks };))
 }
 
 /// What the fields of a generic type must be, so that its archive has a hash. Fields without a type

@@ -2,7 +2,10 @@
 //! names in them, changes the hash: kind, byte order, size, alignment, order and inner types.
 //! *Source*: FNV-1a, 128 bits wide; the scheme follows `epserde`, over archived types.
 
-use core::mem::{align_of, size_of};
+use core::{
+    marker::PhantomData,
+    mem::{align_of, size_of},
+};
 use rkyv::{
     boxed::ArchivedBox,
     collections::{
@@ -114,6 +117,9 @@ pub const fn layout<A: Layout>() -> u128 {
 pub const fn foreign<A>(fp: &str) -> u128 {
     Hash::new("foreign").text(fp).sized::<A>().finish()
 }
+
+/// Compiles for inline types alone.
+pub const fn inline<F: super::Inline>() {}
 
 macro_rules! plain {
     ($($ty:ty: $name:expr),* $(,)?) => {$(
@@ -228,7 +234,7 @@ impl<T: Layout, const N: usize> Layout for [T; N] {
     const LAYOUT: u128 = Hash::new("array").number(N as u64).hash(T::LAYOUT).finish();
 }
 
-impl<T> Layout for core::marker::PhantomData<T> {
+impl<T> Layout for PhantomData<T> {
     const LAYOUT: u128 = Hash::new("PhantomData").finish();
 }
 

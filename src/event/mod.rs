@@ -16,7 +16,7 @@ pub use wrappers::{ArchivedCaused, ArchivedEnvelope, ArchivedStamped, Caused, En
 
 /// What the derives write out.
 pub(crate) mod derived {
-    pub use super::layout::{Hash, field, foreign, layout};
+    pub use super::layout::{Hash, field, foreign, inline, layout};
 }
 
 use rkyv::{Archive, Archived, Portable, bytecheck::CheckBytes};
