@@ -205,3 +205,100 @@ fn skip(meta: &ParseNestedMeta<'_>) -> Result<()> {
         Ok(((), rest))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{FieldAttributes, Identity, Kind, TypeAttributes};
+    use syn::{Data, DeriveInput, Result, parse_str};
+
+    fn parse(source: &str) -> DeriveInput {
+        parse_str(source).expect("the test's own source")
+    }
+
+    fn identity(kind: Kind, attributes: &str) -> Result<(String, u32)> {
+        let input = parse(&format!("{attributes} struct Tick {{ price: i64 }}"));
+        Identity::parse(kind, &input).map(|identity| (identity.name, identity.version))
+    }
+
+    fn refusal<T>(result: Result<T>) -> String {
+        match result {
+            Ok(_) => panic!("accepted"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    fn field(attributes: &str) -> Result<(Option<String>, bool)> {
+        let input = parse(&format!("struct Tick {{ {attributes} price: i64 }}"));
+        let Data::Struct(data) = &input.data else { unreachable!("written above") };
+        let field = data.fields.iter().next().expect("one field");
+        FieldAttributes::parse(Kind::Event, field)
+            .map(|parsed| (parsed.fp.map(|text| text.value()), parsed.with.is_some()))
+    }
+
+    #[test]
+    fn an_event_needs_name_and_version() {
+        let given = "#[event(name = \"md.tick\", version = 3)]";
+        assert_eq!(identity(Kind::Event, given).unwrap(), ("md.tick".to_owned(), 3));
+        let given = "#[event(name = \"md.tick\")] #[event(version = 3)]";
+        assert_eq!(identity(Kind::Event, given).unwrap(), ("md.tick".to_owned(), 3));
+        for missing in ["", "#[event(version = 1)]", "#[event(name = \"a\")]"] {
+            let refusal = refusal(identity(Kind::Event, missing));
+            assert!(refusal.contains("#[event(name = \"tick\", version = 1)]"), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn a_schema_needs_neither() {
+        assert_eq!(identity(Kind::Schema, "").unwrap(), ("Tick".to_owned(), 1));
+        let given = "#[schema(version = 4)]";
+        assert_eq!(identity(Kind::Schema, given).unwrap(), ("Tick".to_owned(), 4));
+    }
+
+    #[test]
+    fn what_is_unknown_double_or_malformed_is_refused() {
+        for (given, says) in [
+            ("#[event(nme = \"a\", version = 1)]", "unknown key; `#[event(..)]` knows `name`"),
+            ("#[event(name = \"a\", name = \"b\", version = 1)]", "given twice"),
+            ("#[event(name = \"a\", version = 1, version = 1)]", "given twice"),
+            ("#[event(name = \"\", version = 1)]", "printable ASCII"),
+            ("#[event(name = \"a b\", version = 1)]", "printable ASCII"),
+            ("#[event(name = \"\u{e4}\", version = 1)]", "printable ASCII"),
+            ("#[event(name = a, version = 1)]", "expected string literal"),
+            ("#[event(name = \"a\", version = \"1\")]", "expected integer literal"),
+            ("#[event(name = \"a\", version = 4294967296)]", "number too large"),
+            ("#[event(name, version = 1)]", "expected `=`"),
+            ("#[event]", "expected attribute arguments"),
+        ] {
+            let refusal = refusal(identity(Kind::Event, given));
+            assert!(refusal.contains(says), "{given}: {refusal}");
+        }
+    }
+
+    #[test]
+    fn a_field_knows_its_text_and_its_wrapper() {
+        assert_eq!(field("").unwrap(), (None, false));
+        assert_eq!(field("#[event(fp = \"x 1\")]").unwrap(), (Some("x 1".to_owned()), false));
+        assert_eq!(field("#[rkyv(with = Map<A, B>)]").unwrap(), (None, true));
+        let skipped = "#[rkyv(omit_bounds, niche = N<A, B>, attr(doc(hidden)), with = W)]";
+        assert_eq!(field(skipped).unwrap(), (None, true));
+        assert!(refusal(field("#[event(name = \"a\")]")).contains("knows `fp` on a field"));
+        assert!(refusal(field("#[event(fp = 1)]")).contains("expected string literal"));
+    }
+
+    #[test]
+    fn of_rkyv_only_what_names_the_archive_is_read() {
+        let input = parse(
+            "#[rkyv(derive(Clone, Debug), compare(PartialEq), archived = Stored)]
+             #[rkyv(crate = tourbillon::rkyv, archive_bounds(T: A<B>, U: C))]
+             struct Tick;",
+        );
+        let parsed = TypeAttributes::parse(&input).unwrap();
+        assert_eq!(parsed.archived.unwrap(), "Stored");
+        assert_eq!(parsed.bounds.len(), 2);
+        assert!(parsed.as_type.is_none());
+        let input = parse("#[rkyv(as = Stored<A, B>)] struct Tick;");
+        assert!(TypeAttributes::parse(&input).unwrap().as_type.is_some());
+        let input = parse("#[rkyv(remote = Other)] struct Tick;");
+        assert!(refusal(TypeAttributes::parse(&input)).contains("remote"));
+    }
+}

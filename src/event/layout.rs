@@ -261,3 +261,27 @@ tuples! {
     ArchivedTuple11 A B C D E F G H I J K;
     ArchivedTuple12 A B C D E F G H I J K L;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Hash, Layout};
+
+    #[test]
+    fn the_hash_is_fnv_1a_of_128_bits() {
+        // The published test vectors of FNV.
+        assert_eq!(Hash(Hash::BASIS).bytes(b"a").0, 0xd228_cb69_6f1a_8caf_7891_2b70_4e4a_8964);
+        assert_eq!(Hash(Hash::BASIS).bytes(b"foobar").0, 0x343e_1662_793c_64bf_6f0d_3597_ba44_6f18);
+    }
+
+    #[test]
+    fn neighbouring_texts_do_not_run_into_one() {
+        assert_ne!(Hash::new("ab").text("c").finish(), Hash::new("a").text("bc").finish());
+    }
+
+    #[test]
+    fn byte_order_and_alignment_are_part_of_a_number() {
+        use rkyv::rend::{u64_be, u64_le, unaligned::u64_ule};
+        assert_ne!(u64_le::LAYOUT, u64_be::LAYOUT);
+        assert_ne!(u64_le::LAYOUT, u64_ule::LAYOUT);
+    }
+}

@@ -33,7 +33,31 @@ pub trait Schema: Field {
 /// A native type that may stand in an event or in a snapshot: its archive keeps every value, on
 /// every machine, and has a [`Layout`].
 ///
-/// The derives implement it for your types. `usize` and its kin are not fields.
+/// The derives implement it for your types. `usize` and its kin are not fields, at no depth:
+///
+/// ```compile_fail
+/// #[derive(rkyv::Archive, rkyv::Serialize, tourbillon::Schema)]
+/// struct Refused {
+///     index: usize,
+/// }
+/// ```
+///
+/// ```compile_fail
+/// #[derive(rkyv::Archive, rkyv::Serialize, tourbillon::Schema)]
+/// struct Refused {
+///     indices: Vec<(u8, Option<core::num::NonZeroUsize>)>,
+/// }
+/// ```
+///
+/// Say how wide they are:
+///
+/// ```
+/// #[derive(rkyv::Archive, rkyv::Serialize, tourbillon::Schema)]
+/// struct Accepted {
+///     index: u32,
+///     indices: Vec<(u8, Option<core::num::NonZeroU64>)>,
+/// }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a field of an event or of a state",
     label = "not a field type",
