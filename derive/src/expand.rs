@@ -165,7 +165,7 @@ fn event(input: &DeriveInput, generics: &Generics) -> Result<TokenStream> {
     let mut generics = generics.clone();
     let (_, arguments, _) = input.generics.split_for_impl();
     let mut checks = TokenStream::new();
-    if input.generics.type_params().next().is_none() {
+    if input.generics.params.is_empty() {
         checks = inline_checks(input)?;
     } else {
         let predicates: [WherePredicate; 3] = [
@@ -201,7 +201,12 @@ fn inline_checks(input: &DeriveInput) -> Result<TokenStream> {
             checks.extend(quote_spanned!(ty.span()=> ::tourbillon::__private::inline::<#ty>();));
         }
     }
-    Ok(quote!(const _: () = { #checks };))
+    let ident = &input.ident;
+    Ok(quote! {
+        const _: () = { #checks };
+        // Asked here so that an alignment which no slot has is refused before any bus is built.
+        const _: () = ::tourbillon::__private::aligned::<#ident>();
+    })
 }
 
 /// What the fields of a generic type must be, so that its archive has a hash. Fields without a type

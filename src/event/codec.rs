@@ -39,6 +39,25 @@ pub trait Inline: Archive + Serialize<Strategy<(), Panic>> {}
 #[diagnostic::do_not_recommend]
 impl<T: Archive + Serialize<Strategy<(), Panic>>> Inline for T {}
 
+/// Compiles for inline types alone.
+pub const fn inline<E: Inline>() {}
+
+/// Compiles, where it is a constant, for types that a slot can align.
+///
+/// ```compile_fail
+/// use tourbillon::{Event, rkyv};
+///
+/// #[derive(rkyv::Archive, rkyv::Serialize, Event)]
+/// #[rkyv(attr(repr(align(32))))]
+/// #[event(name = "md.tick", version = 1)]
+/// struct Tick {
+///     price: i64,
+/// }
+/// ```
+pub const fn aligned<E: Archive>() {
+    assert!(align_of::<Archived<E>>() <= 16, "an archived event is aligned to 16 bytes at most");
+}
+
 mod sealed {
     pub trait Sealed {}
     impl Sealed for super::InlineCodec {}
@@ -94,10 +113,7 @@ where
     Archived<E>: 'static + for<'a> CheckBytes<Validator<'a>>,
 {
     const ALIGN: usize = {
-        assert!(
-            align_of::<Archived<E>>() <= 16,
-            "an archived event is aligned to 16 bytes at most"
-        );
+        aligned::<E>();
         align_of::<Archived<E>>()
     };
 

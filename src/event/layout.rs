@@ -118,9 +118,6 @@ pub const fn foreign<A>(fp: &str) -> u128 {
     Hash::new("foreign").text(fp).sized::<A>().finish()
 }
 
-/// Compiles for inline types alone.
-pub const fn inline<F: super::Inline>() {}
-
 macro_rules! plain {
     ($($ty:ty: $name:expr),* $(,)?) => {$(
         impl Layout for $ty {

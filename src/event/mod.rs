@@ -16,7 +16,8 @@ pub use wrappers::{ArchivedCaused, ArchivedEnvelope, ArchivedStamped, Caused, En
 
 /// What the derives write out.
 pub(crate) mod derived {
-    pub use super::layout::{Hash, field, foreign, inline, layout};
+    pub use super::codec::{aligned, inline};
+    pub use super::layout::{Hash, field, foreign, layout};
 }
 
 use rkyv::{Archive, Archived, Portable, bytecheck::CheckBytes};
