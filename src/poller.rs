@@ -14,7 +14,6 @@ use std::sync::Arc;
 /// A poller gates producers: what it has not handled is not overwritten. Dropping it lets go of the
 /// gate, unless other stages stand behind it: then its cursor stays where it is, since nobody may
 /// pass events that it never handled. See [`Producer`](crate::Producer) for an example.
-#[derive(Debug)]
 pub struct Poller<E: Event> {
     slots: Slots<E>,
     barrier: Barrier<E>,
@@ -29,7 +28,6 @@ pub struct Poller<E: Event> {
 }
 
 /// What a poll found.
-#[derive(Debug)]
 #[must_use = "a batch that is dropped unread is polled again"]
 pub enum Polled<'a, E: Event> {
     /// Events, or at least aborted sequences, to go through.
@@ -184,7 +182,6 @@ impl<E: Event> Drop for Poller<E> {
 /// Events that were ready when polled, walked in order; the gate moves when it is dropped.
 ///
 /// An event whose handling unwinds stays unhandled: it is polled again.
-#[derive(Debug)]
 pub struct Batch<'a, E: Event> {
     poller: &'a mut Poller<E>,
     /// The next sequence to walk.
@@ -319,5 +316,34 @@ impl<E: Event> Drop for Batch<'_, E> {
             self.poller.next = done;
             self.poller.ring.header().gate_table.publish(self.poller.gate, done);
         }
+    }
+}
+
+impl<E: Event> core::fmt::Debug for Poller<E> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Poller")
+            .field("name", &self.name)
+            .field("next", &self.next)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<E: Event> core::fmt::Debug for Polled<'_, E> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Batch(batch) => batch.fmt(f),
+            Self::Gated => f.write_str("Gated"),
+            Self::Idle => f.write_str("Idle"),
+            Self::Closed => f.write_str("Closed"),
+        }
+    }
+}
+
+impl<E: Event> core::fmt::Debug for Batch<'_, E> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Batch")
+            .field("next", &self.next)
+            .field("end", &self.end)
+            .finish_non_exhaustive()
     }
 }

@@ -38,7 +38,6 @@ use std::sync::Arc;
 /// assert_eq!(seen, [(0, 5_853_300), (2, 5_853_400)]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
 pub struct Producer<E: Event> {
     slots: Slots<E>,
     claims: Single,
@@ -182,7 +181,6 @@ impl<E: Event> Producer<E> {
 }
 
 /// A claimed sequence. Dropping it publishes it as aborted.
-#[derive(Debug)]
 #[must_use = "a dropped claim is published as aborted"]
 pub struct Claim<'a, E: Event> {
     producer: &'a mut Producer<E>,
@@ -217,7 +215,6 @@ impl<E: Event> Drop for Claim<'_, E> {
 }
 
 /// A filled claim: the only value that can publish. Dropping it publishes it as aborted.
-#[derive(Debug)]
 #[must_use = "a dropped claim is published as aborted"]
 pub struct Filled<'a, E: Event> {
     claim: Claim<'a, E>,
@@ -268,5 +265,26 @@ impl<E: Event> Drop for BatchClaim<'_, E> {
     fn drop(&mut self) {
         self.producer.slots.abort_all(self.first..self.end);
         self.producer.settle(self.end);
+    }
+}
+
+impl<E: Event> core::fmt::Debug for Producer<E> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Producer")
+            .field("event", &E::NAME)
+            .field("claims", &self.claims)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<E: Event> core::fmt::Debug for Claim<'_, E> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Claim").field("sequence", &self.sequence).finish_non_exhaustive()
+    }
+}
+
+impl<E: Event> core::fmt::Debug for Filled<'_, E> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Filled").field("sequence", &self.claim.sequence).finish_non_exhaustive()
     }
 }

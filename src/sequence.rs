@@ -27,7 +27,9 @@ use core::fmt;
     rkyv::Archive,
     rkyv::Serialize,
     rkyv::Deserialize,
+    tourbillon_derive::Schema,
 )]
+#[schema(name = "tourbillon.sequence")]
 #[rkyv(derive(Clone, Copy, PartialEq, Eq))]
 #[repr(transparent)]
 pub struct Sequence(u64);

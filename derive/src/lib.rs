@@ -1,1 +1,38 @@
-//! Derive macros of `tourbillon`; use them through that crate.
+//! The derive macros of `tourbillon`; use them through that crate.
+//!
+//! *Owns* the step from a type's definition to its name, version and fingerprint.
+//! *Invariant*: everything emitted goes through `::tourbillon`, so a user needs no dependency of
+//! ours; whatever changes the archived bytes of a type changes the hash that is emitted for it.
+//! *Source*: `epserde`'s type and alignment hashes, over archived types instead of native ones.
+
+mod attributes;
+mod expand;
+
+use attributes::Kind;
+use proc_macro::TokenStream;
+use syn::{DeriveInput, parse_macro_input};
+
+/// Makes a type an event: implements `Event` and `Schema`.
+///
+/// `#[event(name = "md.tick", version = 1)]` is required: the name and the version stand in every
+/// segment header. On a field of a foreign type, `#[event(fp = "..")]` stands in for the fingerprint
+/// of that type: change the text whenever the type's layout changes.
+#[proc_macro_derive(Event, attributes(event))]
+pub fn derive_event(input: TokenStream) -> TokenStream {
+    run(Kind::Event, &parse_macro_input!(input as DeriveInput))
+}
+
+/// Gives a type a fingerprint, so that it can stand in an event or in a snapshot: implements
+/// `Schema`.
+///
+/// `#[schema(name = "..", version = 1)]` may be left out: the name is then the type's own and the
+/// version 1. On a field of a foreign type, `#[schema(fp = "..")]` stands in for the fingerprint of
+/// that type: change the text whenever the type's layout changes.
+#[proc_macro_derive(Schema, attributes(schema))]
+pub fn derive_schema(input: TokenStream) -> TokenStream {
+    run(Kind::Schema, &parse_macro_input!(input as DeriveInput))
+}
+
+fn run(kind: Kind, input: &DeriveInput) -> TokenStream {
+    expand::derive(kind, input).unwrap_or_else(syn::Error::into_compile_error).into()
+}

@@ -29,7 +29,6 @@ const GRACE: Duration = Duration::from_secs(5);
 /// A running bus. It can be asked from any thread; the hot path pays nothing for it.
 ///
 /// Dropping a bus halts it: consumers stop after their current batch, the journal stage drains.
-#[derive(Debug)]
 pub struct Bus<E: Event> {
     core: Core,
     pollers: Mutex<Vec<Poller<E>>>,
@@ -167,6 +166,15 @@ impl<E: Event> Bus<E> {
         } else {
             Err(ShutdownError::Behind { report })
         }
+    }
+}
+
+impl<E: Event> core::fmt::Debug for Bus<E> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Bus")
+            .field("event", &E::NAME)
+            .field("core", &self.core)
+            .finish_non_exhaustive()
     }
 }
 

@@ -5,19 +5,37 @@
 //! *Source*: rkyv 0.8; the scheme of name, version and fingerprint follows `epserde`.
 
 mod codec;
+mod layout;
 mod schema;
+mod wrappers;
 
 pub use codec::{Codec, Inline, InlineCodec, Validator};
-pub use schema::Schema;
+pub use layout::Layout;
+pub use schema::{Field, Schema, SchemaId};
+pub use wrappers::{ArchivedCaused, ArchivedEnvelope, ArchivedStamped, Caused, Envelope, Stamped};
+
+/// What the derives write out.
+pub(crate) mod derived {
+    pub use super::codec::{aligned, inline};
+    pub use super::layout::{Hash, field, foreign, layout};
+}
 
 use rkyv::{Archive, Archived, Portable, bytecheck::CheckBytes};
 
 /// A type that can be published: derive it.
 ///
-/// ```ignore
-/// #[derive(rkyv::Archive, rkyv::Serialize, tourbillon::Event)]
+/// ```
+/// use tourbillon::{Event, SchemaId, rkyv};
+///
+/// #[derive(rkyv::Archive, rkyv::Serialize, Event)]
+/// #[rkyv(crate = tourbillon::rkyv)] // for a crate that does not depend on rkyv itself
 /// #[event(name = "md.tick", version = 1)]
-/// struct Tick { price: i64, quantity: u32 }
+/// struct Tick {
+///     price: i64,
+///     quantity: u32,
+/// }
+///
+/// assert!(SchemaId::of::<Tick>().to_string().starts_with("md.tick v1 (fingerprint "));
 /// ```
 pub trait Event:
     Schema

@@ -1,0 +1,8 @@
+#[derive(rkyv::Archive, rkyv::Serialize, tourbillon::Event)]
+#[event(name = "test.refused", version = 1)]
+struct Refused {
+    price: i64,
+    index: usize,
+}
+
+fn main() {}
