@@ -278,6 +278,8 @@ pub enum Outcome {
     Stopped,
     /// Its handler panicked with this message.
     Panicked(String),
+    /// It could not go on, for this reason.
+    Failed(String),
     /// A cursor of another bus, behind which it stands, ended short of what it waited for.
     Stranded,
     /// It did not return in time; its thread was left behind.

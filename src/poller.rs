@@ -162,6 +162,11 @@ impl<E: Event> Poller<E> {
         &self.name
     }
 
+    #[cfg(feature = "journal")]
+    pub(crate) fn life(&self) -> Life {
+        self.ring.life()
+    }
+
     /// Walks what is published whether or not the bus is halted: for the journal stage, which
     /// drains in every case.
     #[cfg(feature = "journal")]

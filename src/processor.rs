@@ -62,7 +62,7 @@ impl<E: Event, R: Reactor<E>> Handler<E> for Reacting<R> {
 }
 
 /// What one look at a stage's input gave.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Work {
     /// At least one sequence was walked.
     Done,
@@ -70,6 +70,9 @@ pub(crate) enum Work {
     Idle,
     /// Nothing to do any more.
     Over(Outcome),
+    /// It cannot go on, and the bus must halt.
+    #[cfg_attr(not(feature = "journal"), allow(dead_code, reason = "only a journal fails"))]
+    Failed(Failure),
 }
 
 /// One stage on a thread, whatever its handler.
@@ -229,6 +232,11 @@ impl Processor {
                     Work::Done => idle = false,
                     Work::Idle => {}
                     Work::Over(outcome) => return outcome,
+                    Work::Failed(failure) => {
+                        let outcome = Outcome::Failed(failure.to_string());
+                        (self.fail)(failure);
+                        return outcome;
+                    }
                 }
             }
             if idle {

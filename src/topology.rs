@@ -47,6 +47,8 @@ pub(crate) struct Node {
     pub(crate) behind: Vec<Milestone>,
     /// Stands behind `Journaled` or `Durable` of another bus.
     pub(crate) is_behind_ring: bool,
+    /// Takes snapshots, which live beside a journal.
+    pub(crate) needs_journal: bool,
     pub(crate) core: Option<usize>,
     pub(crate) wait: Wait,
 }
@@ -218,6 +220,7 @@ mod tests {
             after: after.iter().map(|name| (*name).to_owned()).collect(),
             behind: Vec::new(),
             is_behind_ring: false,
+            needs_journal: false,
             core: None,
             wait: Wait::Auto,
         }

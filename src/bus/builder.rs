@@ -1,20 +1,19 @@
 //! *Owns* what a bus is asked to be, until it starts. *Invariant*: a builder holds data alone; all
 //! of it is validated once, in `start`, and nothing runs before it was found sound.
 
-use super::{Bus, Core, Linked, Links};
+use super::journal_side::{JournalSide, Running};
+use super::{Answer, Bus, Core, Linked, Links, StageLine};
 use crate::affinity;
 use crate::barrier::{Barrier, CauseGate, CursorRef};
 use crate::error::BuildError;
 use crate::event::Event;
 use crate::poller::Poller;
-use crate::processor::{
-    Ended, Failure, Handler, Handling, Named, Processor, Reacting, Reactor, Stage,
-};
+use crate::processor::{Failure, Handler, Handling, Named, Processor, Reacting, Reactor, Stage};
 use crate::producer::Producer;
 use crate::ring::{Life, Ring, Shape, Slots};
 use crate::sequence::Sequence;
 use crate::sync::Bell;
-use crate::topology::{self, Milestone, Node, Plan, Role, ThreadPlan};
+use crate::topology::{self, Milestone, Node, Plan, Role};
 use crate::wait::{Wait, WhenFull};
 use crossbeam_channel::{Sender, bounded, unbounded};
 use parking_lot::Mutex;
@@ -24,7 +23,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
 /// Makes a stage of its poller.
-type Make<E> = Box<dyn FnOnce(Poller<E>) -> Box<dyn Stage>>;
+pub(super) type Make<E> = Box<dyn FnOnce(Poller<E>) -> Box<dyn Stage>>;
 
 /// One stage as asked for.
 struct Spec<E: Event> {
@@ -58,8 +57,7 @@ pub struct BusBuilder<E: Event> {
     allow_more_spinners: bool,
     stages: Vec<Spec<E>>,
     links: Links,
-    #[cfg(feature = "journal")]
-    journal: Option<crate::journaler::Source>,
+    journal: JournalSide,
 }
 
 /// One stage of a bus that is being described.
@@ -77,8 +75,7 @@ impl<E: Event> Bus<E> {
             allow_more_spinners: false,
             stages: Vec::new(),
             links: Links::default(),
-            #[cfg(feature = "journal")]
-            journal: None,
+            journal: JournalSide::default(),
         }
     }
 }
@@ -124,19 +121,30 @@ impl<E: Event> BusBuilder<E> {
         self.push(name, role, Some(make))
     }
 
-    fn push(&mut self, name: &str, role: Role, make: Option<Make<E>>) -> StageBuilder<'_, E> {
+    pub(super) fn push(
+        &mut self,
+        name: &str,
+        role: Role,
+        make: Option<Make<E>>,
+    ) -> StageBuilder<'_, E> {
         let node = Node {
             name: name.to_owned(),
             role,
             after: Vec::new(),
             behind: Vec::new(),
             is_behind_ring: false,
+            needs_journal: false,
             core: None,
             wait: Wait::Auto,
         };
         let at = self.stages.len();
         self.stages.push(Spec { node, causes: Vec::new(), make });
         StageBuilder { spec: &mut self.stages[at] }
+    }
+
+    #[cfg(feature = "journal")]
+    pub(super) fn journal_side(&mut self) -> &mut JournalSide {
+        &mut self.journal
     }
 
     pub(super) fn links(&self) -> &Links {
@@ -148,7 +156,6 @@ impl<E: Event> BusBuilder<E> {
     ///
     /// # Errors
     /// [`BuildError`]; nothing runs then. A journal that was created for the bus stays, empty.
-    #[cfg_attr(not(feature = "journal"), allow(unused_mut, reason = "the journal is taken out"))]
     pub fn start(mut self) -> Result<(Producer<E>, Bus<E>), BuildError> {
         if !self.capacity.is_power_of_two() || self.capacity < 2 {
             let next = self.capacity.max(2).checked_next_power_of_two().unwrap_or(1 << 62);
@@ -158,44 +165,19 @@ impl<E: Event> BusBuilder<E> {
         let plan = topology::plan(&nodes, affinity::cores(), self.allow_more_spinners)?;
         self.check_links()?;
 
-        #[cfg(feature = "journal")]
-        let journal = self.journal.take().map(crate::journaler::Source::open::<E>).transpose()?;
-        #[cfg(feature = "journal")]
-        let start =
-            journal.as_ref().map_or(Sequence::ZERO, crate::journaler::Opened::next_sequence);
-        #[cfg(not(feature = "journal"))]
-        let start = Sequence::ZERO;
-
+        let mut journal = std::mem::take(&mut self.journal).open::<E>()?;
+        let start = journal.start();
         let stride = Slots::<E>::stride(0);
         let shape = Shape { capacity: self.capacity as u64, stride, fingerprint: E::FINGERPRINT };
         let ring = Ring::new(shape, start)
             .ok_or(BuildError::TooLarge { capacity: self.capacity, stride })?;
-        let assembly = Assembly {
-            #[cfg(feature = "journal")]
-            durable: journal.as_ref().map(crate::journaler::Opened::durable_cursor),
-            ring,
-            plan,
-            nodes,
-            start,
-        };
-        #[cfg(feature = "journal")]
-        let (handle, writer) = journal.map(crate::journaler::Opened::split).unzip();
-        #[cfg(feature = "journal")]
-        if let Some((spec, writer)) =
-            self.stages.iter_mut().find(|spec| spec.node.role == Role::Journal).zip(writer)
-        {
-            spec.make = Some(crate::journaler::make(writer));
+        if let Some(spec) = self.stages.iter_mut().find(|spec| spec.node.role == Role::Journal) {
+            spec.make = journal.make();
         }
-        let (core, pollers) = assembly.run(self.stages, &self.links)?;
+        let assembly = Assembly { durable: journal.durable(), ring, plan, nodes, start };
+        let (core, pollers) = assembly.run(self.stages, &self.links, journal.into_running())?;
         let producer = Producer::new(Arc::clone(&core.ring), 0, self.when_full);
-        let bus = Bus {
-            core,
-            pollers: Mutex::new(pollers),
-            links: self.links,
-            #[cfg(feature = "journal")]
-            journal: handle,
-        };
-        Ok((producer, bus))
+        Ok((producer, Bus { core, pollers: Mutex::new(pollers), links: self.links }))
     }
 
     /// A stage of another bus may stand behind this bus's journal only if there is one.
@@ -208,24 +190,6 @@ impl<E: Event> BusBuilder<E> {
             return Err(BuildError::NoJournal { stage: "(of another bus)".to_owned() });
         }
         Ok(())
-    }
-}
-
-#[cfg(feature = "journal")]
-impl<E: Event> BusBuilder<E> {
-    /// Adds the journal stage, named `journal`, over a new journal in `dir`, which is created where
-    /// missing. A directory that holds a journal already is refused: recover it.
-    pub fn journal(
-        &mut self,
-        dir: impl Into<std::path::PathBuf>,
-        options: crate::journal::JournalOptions,
-    ) -> StageBuilder<'_, E> {
-        self.journal_from(crate::journaler::Source::Create { dir: dir.into(), options })
-    }
-
-    pub(crate) fn journal_from(&mut self, source: crate::journaler::Source) -> StageBuilder<'_, E> {
-        self.journal = Some(source);
-        self.push(topology::JOURNAL, Role::Journal, None)
     }
 }
 
@@ -265,6 +229,12 @@ impl<E: Event> StageBuilder<'_, E> {
         self
     }
 
+    #[cfg(feature = "journal")]
+    pub(super) fn needs_journal(self, needs_journal: bool) -> Self {
+        self.spec.node.needs_journal = needs_journal;
+        self
+    }
+
     /// What the stage's thread does when there is nothing to do.
     pub fn wait(self, wait: Wait) -> Self {
         self.spec.node.wait = wait;
@@ -274,7 +244,6 @@ impl<E: Event> StageBuilder<'_, E> {
 
 /// A validated bus on its way to running.
 struct Assembly {
-    #[cfg(feature = "journal")]
     durable: Option<CursorRef>,
     ring: Arc<Ring>,
     plan: Plan,
@@ -291,6 +260,7 @@ impl Assembly {
         self,
         mut specs: Vec<Spec<E>>,
         links: &Links,
+        journal: Running,
     ) -> Result<(Core, Vec<Poller<E>>), BuildError> {
         let stages = self.join_gates()?;
         self.resolve(links, &stages);
@@ -304,23 +274,17 @@ impl Assembly {
         let failure = Arc::new(OnceLock::new());
         let fail = fail_with(&self.ring, &bell, &failure);
         let (ready, is_ready) = unbounded();
-        let (done, ended) = bounded(self.plan.threads.len());
+        let (done, answers) = bounded(self.plan.threads.len());
         self.ring.header().roll.enter(self.plan.threads.len() as u64);
-        let mut core = Core {
-            ring: Arc::clone(&self.ring),
-            bell,
-            stages,
-            threads: Vec::new(),
-            ended,
-            failure,
-        };
-        for thread in &self.plan.threads {
+        let (ring, threads) = (Arc::clone(&self.ring), Vec::new());
+        let mut core = Core { ring, bell, stages, threads, answers, failure, journal };
+        for (number, thread) in self.plan.threads.iter().enumerate() {
             let stages = thread.stages.iter().map(|&at| {
                 let stage = match (specs[at].make.take(), waiting[at].take()) {
                     (Some(make), Some(poller)) => make(poller),
                     _ => unreachable!("a stage with a thread is made once"),
                 };
-                Named { name: Arc::clone(&core.stages[at].0), stage }
+                Named { name: Arc::clone(&core.stages[at].name), stage }
             });
             let processor = Processor {
                 stages: stages.collect(),
@@ -329,7 +293,7 @@ impl Assembly {
                 bell: Arc::clone(&core.bell),
                 fail: Arc::clone(&fail),
             };
-            let spawned = self.spawn(thread, processor, ready.clone(), done.clone());
+            let spawned = self.spawn(number, processor, ready.clone(), done.clone());
             core.threads.push(spawned?);
         }
         drop((ready, done));
@@ -338,51 +302,47 @@ impl Assembly {
     }
 
     /// Takes a gate for each stage, in the order of declaration.
-    fn join_gates(&self) -> Result<Vec<(Arc<str>, CursorRef)>, BuildError> {
+    fn join_gates(&self) -> Result<Vec<StageLine>, BuildError> {
         let join = |node: &Node| {
             let name: Arc<str> = Arc::from(node.name.as_str());
             let (gate, _) = self.ring.join(&name, self.start).ok_or(BuildError::TooManyStages {
                 stages: self.nodes.len(),
                 gates: crate::ring::Gates::COUNT,
             })?;
-            Ok((name, CursorRef::Gate(Arc::clone(&self.ring), gate)))
+            let cursor = CursorRef::Gate(Arc::clone(&self.ring), gate);
+            Ok(StageLine { name, cursor, is_callers: node.role == Role::Poller })
         };
         self.nodes.iter().map(join).collect()
     }
 
     /// Tells stages of other buses where this bus's journal stands.
-    fn resolve(&self, links: &Links, stages: &[(Arc<str>, CursorRef)]) {
-        #[cfg(feature = "journal")]
-        if let Some(journal) = self.nodes.iter().position(|node| node.role == Role::Journal) {
-            let publish = |cell: &OnceLock<_>, cursor: CursorRef| {
-                // A builder starts once, so the cell is empty.
-                let _ = cell.set((Arc::clone(&self.ring), cursor));
-            };
-            publish(&links.journaled, stages[journal].1.clone());
-            if let Some(durable) = &self.durable {
-                publish(&links.durable, durable.clone());
-            }
+    fn resolve(&self, links: &Links, stages: &[StageLine]) {
+        let Some(journal) = self.nodes.iter().position(|node| node.role == Role::Journal) else {
+            return;
+        };
+        let publish = |cell: &OnceLock<_>, cursor: CursorRef| {
+            // A builder starts once, so the cell is empty.
+            let _ = cell.set((Arc::clone(&self.ring), cursor));
+        };
+        publish(&links.journaled, stages[journal].cursor.clone());
+        if let Some(durable) = &self.durable {
+            publish(&links.durable, durable.clone());
         }
-        #[cfg(not(feature = "journal"))]
-        let _ = (links, stages);
     }
 
     fn poller<E: Event>(
         &self,
         at: usize,
         causes: Vec<CauseGate<E>>,
-        stages: &[(Arc<str>, CursorRef)],
+        stages: &[StageLine],
     ) -> Poller<E> {
-        let above = self.plan.upstream[at].iter().map(|&above| stages[above].1.clone());
-        #[cfg(feature = "journal")]
-        let durable =
-            self.durable.clone().filter(|_| self.nodes[at].behind.contains(&Milestone::Durable));
-        #[cfg(not(feature = "journal"))]
-        let durable = None;
+        let above = self.plan.upstream[at].iter().map(|&above| stages[above].cursor.clone());
+        let is_behind_durable = self.nodes[at].behind.contains(&Milestone::Durable);
+        let durable = self.durable.clone().filter(|_| is_behind_durable);
         let upstream = above.chain(durable).collect();
         // The journal's cursor is a promise to other buses too: it is never given up.
         let is_leaf = self.plan.is_leaf(at) && self.nodes[at].role != Role::Journal;
-        let (name, cursor) = &stages[at];
+        let StageLine { name, cursor, .. } = &stages[at];
         let CursorRef::Gate(_, gate) = cursor else { unreachable!("stages stand at gates") };
         let barrier = Barrier { upstream, causes };
         Poller::new(&self.ring, name, 0, *gate, self.start, barrier, is_leaf)
@@ -390,11 +350,12 @@ impl Assembly {
 
     fn spawn(
         &self,
-        plan: &ThreadPlan,
+        thread: usize,
         mut processor: Processor,
         ready: Sender<Ready>,
-        done: Sender<Vec<Ended>>,
+        done: Sender<Answer>,
     ) -> Result<JoinHandle<()>, BuildError> {
+        let plan = &self.plan.threads[thread];
         let stage = self.nodes[plan.stages[0]].name.clone();
         let core = plan.core;
         let (ring, bell) = (Arc::clone(&self.ring), Arc::clone(&processor.bell));
@@ -419,7 +380,7 @@ impl Assembly {
                 bell.ring();
             }
             // The bus may be gone by now, and then nobody asks.
-            let _ = done.send(ended);
+            let _ = done.send(Answer { thread, ended });
         };
         std::thread::Builder::new()
             .name(format!("tb-{stage}"))

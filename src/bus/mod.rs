@@ -3,6 +3,8 @@
 //! LMAX Disruptor's `Disruptor`, with a deadline on every goodbye.
 
 mod builder;
+#[cfg_attr(not(feature = "journal"), path = "no_journal.rs")]
+mod journal_side;
 
 pub use builder::{BusBuilder, StageBuilder};
 
@@ -33,18 +35,31 @@ pub struct Bus<E: Event> {
     core: Core,
     pollers: Mutex<Vec<Poller<E>>>,
     links: Links,
-    #[cfg(feature = "journal")]
-    journal: Option<crate::journal::JournalHandle>,
 }
 
 /// What of a bus does not depend on its event type.
 struct Core {
     ring: Arc<Ring>,
     bell: Arc<Bell>,
-    stages: Vec<(Arc<str>, CursorRef)>,
+    stages: Vec<StageLine>,
     threads: Vec<JoinHandle<()>>,
-    ended: Receiver<Vec<Ended>>,
+    answers: Receiver<Answer>,
     failure: Arc<OnceLock<Failure>>,
+    journal: journal_side::Running,
+}
+
+/// A stage of a running bus.
+struct StageLine {
+    name: Arc<str>,
+    cursor: CursorRef,
+    /// A poller: it has no thread of the bus.
+    is_callers: bool,
+}
+
+/// What a thread says last.
+struct Answer {
+    thread: usize,
+    ended: Vec<Ended>,
 }
 
 /// How a shutdown treats what is published but not handled.
@@ -66,6 +81,8 @@ pub struct Report {
     /// Each stage, in the order of declaration.
     pub consumers: Vec<ConsumerReport>,
     handlers: BTreeMap<Arc<str>, Box<dyn Any + Send>>,
+    #[cfg_attr(not(feature = "journal"), allow(dead_code, reason = "there are none"))]
+    snapshots: journal_side::Snapshots,
 }
 
 /// A shutdown that was not clean, with the report of it.
@@ -126,13 +143,6 @@ impl<E: Event> Bus<E> {
         self.core.failure.get()
     }
 
-    /// The journal of this bus, if it has one.
-    #[cfg(feature = "journal")]
-    #[must_use]
-    pub fn journal(&self) -> Option<&crate::journal::JournalHandle> {
-        self.journal.as_ref()
-    }
-
     /// Refuses producers and stops consumers after their current batch; the journal stage drains.
     /// Returns at once.
     pub fn halt(&self) {
@@ -180,7 +190,7 @@ impl<E: Event> core::fmt::Debug for Bus<E> {
 
 impl Core {
     fn cursor(&self, name: &str) -> Option<&CursorRef> {
-        self.stages.iter().find(|(stage, _)| &**stage == name).map(|(_, cursor)| cursor)
+        self.stages.iter().find(|stage| &*stage.name == name).map(|stage| &stage.cursor)
     }
 
     fn advance(&self, life: Life) {
@@ -190,62 +200,70 @@ impl Core {
 
     /// Drains or halts, joins, reports.
     fn end(&mut self, drain: Drain) -> Report {
-        let mut ended = Vec::new();
+        let mut answers = Vec::new();
         if drain != Drain::Halt {
             self.advance(Life::Draining);
             let deadline = match drain {
                 Drain::Deadline(time) => Instant::now().checked_add(time),
                 _ => None,
             };
-            self.collect(&mut ended, deadline);
+            self.collect(&mut answers, deadline);
         }
         self.advance(Life::Halted);
-        self.collect(&mut ended, Instant::now().checked_add(GRACE));
-        for thread in self.threads.drain(..) {
-            if thread.is_finished() {
+        self.collect(&mut answers, Instant::now().checked_add(GRACE));
+
+        let all_answered = answers.len() == self.threads.len();
+        for (at, thread) in self.threads.drain(..).enumerate() {
+            if answers.iter().any(|answer| answer.thread == at) {
                 // The thread caught its handlers' panics; there is nothing in a result to lose.
                 drop(thread.join());
             }
         }
-        self.report(ended)
+        let mut report = self.report(answers);
+        if all_answered {
+            // The stages are gone from their threads, and with them what feeds the snapshots.
+            self.journal.join();
+        }
+        self.journal.tell(&mut report);
+        report
     }
 
-    /// Receives ended stages until every thread has answered or the deadline is over.
-    fn collect(&self, ended: &mut Vec<Ended>, deadline: Option<Instant>) {
-        loop {
+    /// Receives answers until every thread has given one or the deadline is over.
+    fn collect(&self, answers: &mut Vec<Answer>, deadline: Option<Instant>) {
+        while answers.len() < self.threads.len() {
             let next = match deadline {
-                Some(deadline) => self.ended.recv_deadline(deadline).ok(),
-                None => self.ended.recv().ok(),
+                Some(deadline) => self.answers.recv_deadline(deadline).ok(),
+                None => self.answers.recv().ok(),
             };
             match next {
-                Some(stages) => ended.extend(stages),
+                Some(answer) => answers.push(answer),
                 None => return,
             }
         }
     }
 
-    fn report(&self, ended: Vec<Ended>) -> Report {
+    fn report(&self, answers: Vec<Answer>) -> Report {
         let published = self.ring.claimed();
         let mut outcomes = BTreeMap::new();
         let mut handlers = BTreeMap::new();
         let mut consumers = Vec::with_capacity(self.stages.len());
-        for Ended { named, outcome } in &ended {
-            outcomes.insert(Arc::clone(&named.name), outcome.clone());
+        for Ended { named, outcome } in answers.into_iter().flat_map(|answer| answer.ended) {
+            outcomes.insert(Arc::clone(&named.name), outcome);
+            handlers.insert(named.name, named.stage);
         }
-        for (name, cursor) in &self.stages {
+        for StageLine { name, cursor, is_callers } in &self.stages {
             let sequence = cursor.acquire();
-            let outcome = outcomes.remove(name).unwrap_or(Outcome::Running);
+            let unheard = if *is_callers { Outcome::Caller } else { Outcome::Running };
             consumers.push(ConsumerReport {
                 name: Arc::clone(name),
                 sequence,
                 lag_events: published.events_since(sequence),
-                outcome,
+                outcome: outcomes.remove(name).unwrap_or(unheard),
             });
         }
-        for Ended { named, .. } in ended {
-            handlers.insert(named.name, named.stage.into_handler());
-        }
-        Report { published, consumers, handlers }
+        let handlers =
+            handlers.into_iter().map(|(name, stage)| (name, stage.into_handler())).collect();
+        Report { published, consumers, handlers, snapshots: journal_side::Snapshots::default() }
     }
 }
 
@@ -261,7 +279,7 @@ impl core::fmt::Debug for Core {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Core")
             .field("ring", &self.ring)
-            .field("stages", &self.stages.iter().map(|(name, _)| name).collect::<Vec<_>>())
+            .field("stages", &self.stages.iter().map(|stage| &stage.name).collect::<Vec<_>>())
             .field("failure", &self.failure)
             .finish_non_exhaustive()
     }
