@@ -6,7 +6,9 @@
 use crate::barrier::CursorRef;
 use crate::error::Outcome;
 use crate::event::{Event, SchemaId};
-use crate::journal::{Journal, JournalError, JournalHandle, JournalOptions, JournalWriter, OpenJournal};
+use crate::journal::{
+    Journal, JournalError, JournalHandle, JournalOptions, JournalWriter, OpenJournal,
+};
 use crate::poller::Poller;
 use crate::processor::{Failure, Stage, Work};
 use crate::ring::Life;
@@ -83,7 +85,10 @@ struct Journaling<E: Event> {
 
 impl<E: Event> Journaling<E> {
     /// Writes one batch; `false` if there was none.
-    fn write_batch(poller: &mut Poller<E>, writer: &mut JournalWriter) -> Result<bool, JournalError> {
+    fn write_batch(
+        poller: &mut Poller<E>,
+        writer: &mut JournalWriter,
+    ) -> Result<bool, JournalError> {
         let Some(mut batch) = poller.poll_to_the_end() else { return Ok(false) };
         let now_ns = unix_time_ns();
         let mut written = Ok(());
@@ -123,8 +128,7 @@ impl<E: Event> Stage for Journaling<E> {
     fn work(&mut self) -> Work {
         let Some(writer) = &mut self.writer else { return Work::Over(Outcome::Stopped) };
         let wrote = Self::write_batch(&mut self.poller, writer);
-        writer.end_batch();
-        match wrote {
+        match wrote.and_then(|wrote| writer.end_batch().map(|()| wrote)) {
             Ok(true) => Work::Done,
             Ok(false) if self.is_over() => Work::Over(Outcome::Stopped),
             Ok(false) => Work::Idle,

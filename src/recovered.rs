@@ -93,7 +93,10 @@ impl<E: Event> Recovery<E> {
     ///
     /// # Errors
     /// As [`Recovery::open`].
-    pub fn open_with(dir: impl AsRef<Path>, options: &JournalOptions) -> Result<Self, JournalError> {
+    pub fn open_with(
+        dir: impl AsRef<Path>,
+        options: &JournalOptions,
+    ) -> Result<Self, JournalError> {
         let open = Journal::open(dir.as_ref(), options, &[SchemaId::of::<E>()])?;
         Ok(Self { open, on_progress: Box::new(|_| {}), event: PhantomData })
     }
@@ -151,7 +154,7 @@ impl<E: Event> Recovery<E> {
             logic_version: P::LOGIC_VERSION,
         };
         let mut set_aside = Vec::new();
-        let found = state::load_newest(self.open.dir(), &expected, &mut set_aside, |body| {
+        let found = state::load_newest(self.open.directory(), &expected, &mut set_aside, |body| {
             P::from_bytes(body).map_err(|error| error.to_string())
         })?;
         Ok(match found {
@@ -167,7 +170,7 @@ impl<E: Event> Recovery<E> {
     {
         let end = self.open.next_sequence();
         let mut events = 0;
-        let mut replay = self.open.replay(from)?;
+        let mut replay = self.open.replay(from);
         while let Some(record) = replay.next() {
             let record = record?;
             if let RecordKind::Event { payload, .. } = record.kind {
@@ -241,10 +244,7 @@ impl<P: Projection> Recovered<P> {
 
     /// Hands the journal on to `builder`, whose events go on with the same numbering. Gives the
     /// state, and the journal's stage for whoever wants to pin it.
-    pub fn resume(
-        self,
-        builder: &mut BusBuilder<P::Event>,
-    ) -> (P, StageBuilder<'_, P::Event>) {
+    pub fn resume(self, builder: &mut BusBuilder<P::Event>) -> (P, StageBuilder<'_, P::Event>) {
         (self.state, builder.journal_from(Source::Resume(Box::new(self.open))))
     }
 }

@@ -9,6 +9,8 @@ mod imp {
     #![allow(clippy::disallowed_types, reason = "this is the facade")]
     use core::time::Duration;
 
+    #[cfg(feature = "journal")]
+    pub(crate) use core::sync::atomic::AtomicU32;
     pub(crate) use core::sync::atomic::{AtomicU64, Ordering, fence};
 
     /// `core::cell::UnsafeCell` behind loom's interface, so that each access is a closure.

@@ -1,0 +1,116 @@
+//! *Owns* what the journal has achieved and who waits for it. *Invariant*: `durable` moves only
+//! after a sync that covers it has returned; after the first failed sync it never moves again.
+//! *Source*: the fsync failures of 2018, and what became of the databases that retried.
+
+use crate::cursor::Cursor;
+use crate::journal::error::JournalError;
+use crate::sequence::Sequence;
+use parking_lot::{Condvar, Mutex};
+use std::sync::Arc;
+
+/// Shared by the appending thread, the committer, the helper and every handle.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    pub(crate) journaled: Arc<Cursor>,
+    pub(crate) durable: Arc<Cursor>,
+    /// Somebody waits for everything below to become durable.
+    wanted: Cursor,
+    /// Set once the journal can do no more.
+    is_over: Cursor,
+    end: Mutex<Option<JournalError>>,
+    bell: Condvar,
+    stats: Mutex<JournalStats>,
+}
+
+/// What a journal has done since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct JournalStats {
+    /// Segments prepared ahead.
+    pub segments_prepared: u64,
+    /// Times the writer went over to the next segment.
+    pub rolls: u64,
+    /// Rolls that found the next segment not ready and waited for it.
+    pub stalls: u64,
+    /// Bytes of frames in segments that were left behind, padding included.
+    pub bytes_rolled: u64,
+    /// Syncs that returned.
+    pub syncs: u64,
+}
+
+impl Progress {
+    /// Everything below `start` is on the disk already.
+    pub(crate) fn new(start: Sequence) -> Arc<Self> {
+        Arc::new(Self {
+            journaled: Arc::new(Cursor::new(start)),
+            durable: Arc::new(Cursor::new(start)),
+            wanted: Cursor::new(start),
+            is_over: Cursor::new(Sequence::ZERO),
+            end: Mutex::new(None),
+            bell: Condvar::new(),
+            stats: Mutex::new(JournalStats::default()),
+        })
+    }
+
+    /// What the appending thread is asked to have synced. One relaxed load.
+    #[inline(always)]
+    pub(crate) fn wanted(&self) -> Sequence {
+        self.wanted.peek()
+    }
+
+    /// Whether the journal can do no more. One relaxed load.
+    #[inline(always)]
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_over.peek() != Sequence::ZERO
+    }
+
+    /// Blocks until everything below `through` is durable.
+    pub(crate) fn wait_durable(&self, through: Sequence) -> Result<Sequence, JournalError> {
+        self.wanted.raise(through);
+        let mut end = self.end.lock();
+        loop {
+            let durable = self.durable.acquire();
+            if durable >= through {
+                return Ok(durable);
+            }
+            if let Some(error) = &*end {
+                return Err(error.clone());
+            }
+            self.bell.wait(&mut end);
+        }
+    }
+
+    /// A sync that covers everything below `durable` has returned.
+    pub(crate) fn synced(&self, durable: Sequence) {
+        // Under the lock, so that no waiter sleeps between its look and the bell.
+        let _end = self.end.lock();
+        self.durable.publish(durable);
+        self.bell.notify_all();
+    }
+
+    /// Ends the journal; the first reason is kept.
+    pub(crate) fn end(&self, reason: JournalError) {
+        let mut end = self.end.lock();
+        end.get_or_insert(reason);
+        self.is_over.publish(Sequence::new(1));
+        self.bell.notify_all();
+    }
+
+    /// A failed sync: nothing is acknowledged any more.
+    pub(crate) fn poison(&self, first: JournalError) {
+        self.end(JournalError::Poisoned { first: Arc::new(first) });
+    }
+
+    /// Why the journal can do no more.
+    pub(crate) fn reason(&self) -> JournalError {
+        self.end.lock().clone().unwrap_or(JournalError::Closed)
+    }
+
+    pub(crate) fn count(&self, count: impl FnOnce(&mut JournalStats)) {
+        count(&mut self.stats.lock());
+    }
+
+    pub(crate) fn stats(&self) -> JournalStats {
+        *self.stats.lock()
+    }
+}

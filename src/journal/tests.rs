@@ -1,0 +1,460 @@
+//! What the journal promises, without a thread of the bus in sight.
+
+use super::*;
+use crate::event::SchemaId;
+use std::path::PathBuf;
+
+const SCHEMA: SchemaId = SchemaId { name: "test.bytes", version: 1, fingerprint: 0x1234 };
+
+/// A directory of its own, removed at the end.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Self {
+        let dir = std::env::temp_dir().join(format!("tourbillon-{}-{name}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&dir);
+        Self(dir)
+    }
+
+    fn segment(&self, ordinal: u64) -> PathBuf {
+        self.0.join(segment::file_name(ordinal))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn options() -> JournalOptions {
+    JournalOptions::default().segment_bytes(64 << 10)
+}
+
+fn create(scratch: &Scratch) -> (JournalWriter, JournalHandle) {
+    let open = Journal::create(&scratch.0, &options(), &[SCHEMA]).expect("a new journal");
+    open.into_writer().expect("a writer")
+}
+
+fn open(scratch: &Scratch) -> Result<OpenJournal, JournalError> {
+    Journal::open(&scratch.0, &options(), &[SCHEMA])
+}
+
+/// What event `n` holds: length and bytes follow from `n`.
+fn payload(n: u64) -> Vec<u8> {
+    (0..n % 97).map(|i| (n * 31 + i) as u8).collect()
+}
+
+fn append(writer: &mut JournalWriter, events: core::ops::Range<u64>) {
+    for n in events {
+        let sequence = Sequence::new(n);
+        if n % 10 == 7 {
+            writer.append_aborted(sequence).expect("room");
+        } else {
+            writer.append(sequence, n * 5, &payload(n)).expect("room");
+        }
+    }
+    writer.end_batch().expect("a sound journal");
+}
+
+/// Checks that the journal holds exactly `from..to` as `append` wrote it.
+fn assert_holds(open: &OpenJournal, from: u64, to: u64) {
+    let mut replay = open.replay(Sequence::new(from));
+    let mut expected = from;
+    while let Some(record) = replay.next() {
+        let record = record.expect("a sound record");
+        assert_eq!(record.sequence.get(), expected);
+        match record.kind {
+            RecordKind::Aborted => assert_eq!(expected % 10, 7),
+            RecordKind::Event { type_index, payload: bytes } => {
+                assert_eq!((type_index, bytes), (0, &payload(expected)[..]));
+                assert_eq!(bytes.as_ptr() as usize % 16, 0);
+                assert_eq!(record.time_ns, expected * 5);
+            }
+        }
+        expected += 1;
+    }
+    assert_eq!(expected, to);
+}
+
+#[test]
+fn what_was_appended_is_replayed_from_any_sequence_over_rolls() {
+    let scratch = Scratch::new("round-trip");
+    let (mut writer, handle) = create(&scratch);
+    append(&mut writer, 0..2000);
+    assert_eq!(handle.journaled().get(), 2000);
+    assert!(handle.stats().rolls >= 2, "{:?}", handle.stats());
+    writer.finish().expect("a clean end");
+    let open = open(&scratch).expect("a sound journal");
+    assert_eq!(open.next_sequence().get(), 2000);
+    for from in [0, 1, 599, 600, 1999, 2000] {
+        assert_holds(&open, from, 2000);
+    }
+    assert!(open.cuts().is_empty());
+}
+
+#[test]
+fn a_writer_that_was_killed_loses_nothing_that_was_journaled() {
+    let scratch = Scratch::new("killed");
+    for run in 0..5 {
+        let (mut writer, _) = match run {
+            0 => create(&scratch),
+            _ => open(&scratch).expect("sound").into_writer().expect("a writer"),
+        };
+        append(&mut writer, run * 700..(run + 1) * 700);
+        drop(writer);
+        let open = open(&scratch).expect("a sound journal");
+        assert_holds(&open, 0, (run + 1) * 700);
+    }
+}
+
+#[test]
+fn flush_moves_durable_and_a_mark_follows() {
+    let scratch = Scratch::new("flush");
+    let (mut writer, handle) = create(&scratch);
+    append(&mut writer, 0..100);
+    assert_eq!(handle.durable().get(), 0);
+    let waiter = {
+        let handle = handle.clone();
+        std::thread::spawn(move || handle.flush(Sequence::new(100)))
+    };
+    while !waiter.is_finished() {
+        writer.end_batch().expect("a sound journal");
+        std::thread::yield_now();
+    }
+    assert_eq!(waiter.join().expect("no panic").expect("synced").get(), 100);
+    assert_eq!(handle.durable().get(), 100);
+    append(&mut writer, 100..150);
+    writer.finish().expect("a clean end");
+    assert_eq!(handle.durable().get(), 150);
+    assert!(matches!(handle.flush(Sequence::new(151)), Err(JournalError::Closed)));
+    assert_holds(&open(&scratch).expect("a sound journal"), 0, 150);
+}
+
+#[test]
+fn a_second_writer_is_refused_and_told_who_holds_the_journal() {
+    let scratch = Scratch::new("locked");
+    let (_writer, _) = create(&scratch);
+    match open(&scratch) {
+        Err(JournalError::Locked { holder, .. }) => assert_eq!(holder, Some(std::process::id())),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_is_no_journal_is_refused_by_name() {
+    let scratch = Scratch::new("refused");
+    assert!(matches!(open(&scratch), Err(JournalError::NoJournal { .. })));
+    std::fs::create_dir_all(&scratch.0).expect("a directory");
+    assert!(matches!(open(&scratch), Err(JournalError::NoJournal { .. })));
+    std::fs::write(scratch.segment(0), b"not a segment").expect("written");
+    assert!(matches!(open(&scratch), Err(JournalError::NotASegment { .. })));
+    let created = Journal::create(&scratch.0, &options(), &[SCHEMA]);
+    assert!(matches!(created, Err(JournalError::AlreadyExists { .. })));
+    std::fs::remove_file(scratch.segment(0)).expect("removed");
+    std::fs::create_dir(scratch.segment(0)).expect("a directory");
+    assert!(matches!(
+        open(&scratch),
+        Err(JournalError::Io { .. } | JournalError::NotASegment { .. })
+    ));
+    std::fs::remove_dir(scratch.segment(0)).expect("removed");
+    std::os::unix::fs::symlink("/dev/null", scratch.segment(0)).expect("a link");
+    let error = open(&scratch).expect_err("refused");
+    assert!(
+        matches!(&error, JournalError::NotASegment { why, .. } if why.contains("link")),
+        "{error}"
+    );
+}
+
+#[test]
+fn another_schema_is_refused_by_name_and_version() {
+    let scratch = Scratch::new("schema");
+    let (mut writer, _) = create(&scratch);
+    append(&mut writer, 0..3);
+    writer.finish().expect("a clean end");
+    let other = SchemaId { name: "test.bytes", version: 2, fingerprint: 0x9999 };
+    let text = Journal::open(&scratch.0, &options(), &[other]).expect_err("refused").to_string();
+    assert!(text.contains("test.bytes v1") && text.contains("test.bytes v2"), "{text}");
+}
+
+#[test]
+fn a_missing_segment_is_refused_by_its_ordinal() {
+    for ordinal in [0, 1, 2] {
+        let scratch = Scratch::new(&format!("missing-{ordinal}"));
+        let (mut writer, _) = create(&scratch);
+        append(&mut writer, 0..3000);
+        writer.finish().expect("a clean end");
+        let count = std::fs::read_dir(&scratch.0).expect("listed").count() - 1;
+        assert!(count > 3, "{count} segments");
+        std::fs::remove_file(scratch.segment(ordinal)).expect("removed");
+        match open(&scratch) {
+            Err(JournalError::MissingSegment { ordinal: named, .. }) => assert_eq!(named, ordinal),
+            other => panic!("{other:?}"),
+        }
+        // The last, which is open, has a sealed one before it that misses its successor.
+        if ordinal == 0 {
+            continue;
+        }
+    }
+    let scratch = Scratch::new("missing-last");
+    let (mut writer, _) = create(&scratch);
+    append(&mut writer, 0..3000);
+    writer.finish().expect("a clean end");
+    let last = (0..).take_while(|&n| scratch.segment(n).exists()).last().expect("segments");
+    std::fs::remove_file(scratch.segment(last)).expect("removed");
+    match open(&scratch) {
+        Err(JournalError::MissingSegment { ordinal, .. }) => assert_eq!(ordinal, last),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_segment_of_another_journal_is_refused() {
+    let (mine, other) = (Scratch::new("mine"), Scratch::new("other"));
+    for scratch in [&mine, &other] {
+        let (mut writer, _) = create(scratch);
+        append(&mut writer, 0..1500);
+        writer.finish().expect("a clean end");
+    }
+    std::fs::copy(other.segment(1), mine.segment(1)).expect("copied");
+    assert!(matches!(open(&mine), Err(JournalError::OtherJournal { .. })));
+}
+
+#[test]
+fn an_event_larger_than_a_segment_is_refused_and_the_journal_goes_on() {
+    let scratch = Scratch::new("large");
+    let (mut writer, _) = create(&scratch);
+    let refused = writer.append(Sequence::ZERO, 0, &vec![1; 60_000]);
+    assert!(matches!(refused, Err(JournalError::FrameTooLarge { .. })));
+    append(&mut writer, 0..10);
+    writer.finish().expect("a clean end");
+    assert_holds(&open(&scratch).expect("sound"), 0, 10);
+}
+
+/// A journal of one open segment, killed: its file, where its frames start and end, and where each
+/// event's frame starts.
+fn killed(scratch: &Scratch, events: u64) -> (Vec<u8>, Vec<usize>, usize) {
+    let (mut writer, _) = create(scratch);
+    append(&mut writer, 0..events);
+    drop(writer);
+    let bytes = std::fs::read(scratch.segment(0)).expect("read");
+    let header = segment::Header::decode(&scratch.segment(0), &bytes).expect("a header");
+    let salt = frame::Salt::new(header.salt);
+    let mut at = header.frames_range().start;
+    let mut starts = Vec::new();
+    while let Ok(frame) = frame::decode(&bytes[at..], salt) {
+        if frame.head.kind.takes_sequence() {
+            starts.push(at);
+        }
+        at += frame.space_bytes;
+    }
+    (bytes, starts, at)
+}
+
+#[test]
+fn every_torn_tail_opens_with_the_whole_frames_before_it_and_is_kept() {
+    let scratch = Scratch::new("torn");
+    let (bytes, starts, end) = killed(&scratch, 30);
+    for cut in (starts[3]..end).step_by(4) {
+        let mut torn = bytes.clone();
+        torn[cut..end].fill(0);
+        std::fs::write(scratch.segment(0), &torn).expect("written");
+        let whole = starts.iter().filter(|&&start| start < cut).count() as u64 - 1;
+        let open = open(&scratch).expect("a torn tail is no damage");
+        // The frame that was cut is whole after all if only zeros were lost.
+        let survived = open.next_sequence().get();
+        assert!(survived == whole || survived == whole + 1, "{survived} of {whole} at {cut}");
+        assert_holds(&open, 0, survived);
+        for kept in open.cuts() {
+            let aside = std::fs::read(&kept.kept).expect("kept");
+            let from = kept.offset_bytes as usize;
+            assert_eq!(aside, torn[from..from + kept.bytes as usize]);
+            std::fs::remove_file(&kept.kept).expect("removed");
+        }
+    }
+}
+
+#[test]
+fn a_flipped_bit_in_an_acknowledged_frame_refuses_and_names_the_sequences() {
+    let scratch = Scratch::new("flip");
+    let (mut writer, handle) = create(&scratch);
+    append(&mut writer, 0..20);
+    let handle_of_waiter = handle.clone();
+    let waiter = std::thread::spawn(move || handle_of_waiter.flush(Sequence::new(20)));
+    while !waiter.is_finished() {
+        writer.end_batch().expect("sound");
+        std::thread::yield_now();
+    }
+    append(&mut writer, 20..25);
+    drop(writer);
+    let bytes = std::fs::read(scratch.segment(0)).expect("read");
+    let header = segment::Header::decode(&scratch.segment(0), &bytes).expect("a header");
+    let salt = frame::Salt::new(header.salt);
+    let mut at = header.frames_range().start;
+    while let Ok(frame) = frame::decode(&bytes[at..], salt) {
+        let is_event = frame.head.kind.takes_sequence();
+        let (sequence, space) = (frame.head.sequence.get(), frame.space_bytes);
+        for bit in (0..space * 8).step_by(5).filter(|_| is_event && sequence < 20) {
+            let mut rotten = bytes.clone();
+            rotten[at + bit / 8] ^= 1 << (bit % 8);
+            std::fs::write(scratch.segment(0), &rotten).expect("written");
+            match open(&scratch) {
+                Err(JournalError::Corrupt { offset_bytes, lost, .. }) => {
+                    assert_eq!((offset_bytes, lost.start.get()), (at as u64, sequence));
+                    assert!(lost.end.get() >= 20);
+                }
+                other => panic!("bit {bit} of event {sequence}: {other:?}"),
+            }
+        }
+        at += space;
+    }
+}
+
+#[test]
+fn a_flipped_bit_in_a_header_is_found() {
+    let scratch = Scratch::new("header");
+    let (bytes, _, _) = killed(&scratch, 5);
+    for bit in 0..256 * 8 {
+        let mut rotten = bytes.clone();
+        rotten[bit / 8] ^= 1 << (bit % 8);
+        std::fs::write(scratch.segment(0), &rotten).expect("written");
+        let error = open(&scratch).expect_err("found");
+        assert!(
+            matches!(error, JournalError::NotASegment { .. } | JournalError::OtherFormat { .. }),
+            "bit {bit}: {error}"
+        );
+    }
+}
+
+#[test]
+fn a_sealed_segment_that_rots_is_refused_by_the_replay() {
+    let scratch = Scratch::new("sealed");
+    let (mut writer, _) = create(&scratch);
+    append(&mut writer, 0..2000);
+    writer.finish().expect("a clean end");
+    let mut bytes = std::fs::read(scratch.segment(0)).expect("read");
+    bytes[4096 + 500] ^= 4;
+    std::fs::write(scratch.segment(0), &bytes).expect("written");
+    let open = open(&scratch).expect("sealed segments are not read at open");
+    let mut replay = open.replay(Sequence::ZERO);
+    let error = loop {
+        match replay.next() {
+            Some(Ok(_)) => {}
+            Some(Err(error)) => break error,
+            None => panic!("the damage was passed over"),
+        }
+    };
+    assert!(matches!(error, JournalError::Corrupt { .. }), "{error}");
+    assert!(replay.next().is_none());
+}
+
+#[test]
+fn hostile_bytes_are_refused_or_cut_and_never_believed() {
+    let scratch = Scratch::new("hostile");
+    let (bytes, starts, end) = killed(&scratch, 30);
+    let mut state = 0x9E37_79B9_7F4A_7C15u64;
+    let mut random = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    for _ in 0..300 {
+        let mut hostile = bytes.clone();
+        for _ in 0..1 + random() % 8 {
+            let at = 4096 + (random() as usize) % (end + 256 - 4096);
+            hostile[at] = random() as u8;
+        }
+        std::fs::write(scratch.segment(0), &hostile).expect("written");
+        if let Ok(open) = open(&scratch) {
+            let survived = open.next_sequence().get();
+            assert!(survived <= starts.len() as u64);
+            assert_holds(&open, 0, survived);
+            for cut in open.cuts() {
+                std::fs::remove_file(&cut.kept).expect("removed");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_bytes_of_each_frame_kind_are_golden() {
+    let golden = |kind, sequence, time_ns, lag, payload: &[u8], expected: &str| {
+        let head = frame::Head { kind, sequence: Sequence::new(sequence), time_ns, lag };
+        let mut space = vec![0; frame::space_bytes(payload.len())];
+        let salt = frame::Salt::new(0x0102_0304_0506_0708);
+        let len_word = frame::encode(&mut space[4..], &head, payload, salt);
+        space[..4].copy_from_slice(&len_word.to_le_bytes());
+        let hex: String = space.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, expected, "{kind:?}");
+        let decoded = frame::decode(&space, salt).expect("its own bytes");
+        assert_eq!((decoded.head, decoded.payload), (head, payload));
+    };
+    use frame::Kind;
+    golden(
+        Kind::Event(0),
+        5,
+        9,
+        2,
+        b"tick",
+        "2400000074571ce90500000000000000090000000000000000000000020000007469636b000000000000000000000000",
+    );
+    golden(
+        Kind::Open,
+        0,
+        0,
+        0,
+        b"",
+        "20000080e7351b0c000000000000000000000000000000000100000000000000",
+    );
+    golden(
+        Kind::Abort,
+        6,
+        9,
+        3,
+        b"",
+        "20000080590d005d060000000000000009000000000000000200000003000000",
+    );
+    golden(
+        Kind::Mark,
+        7,
+        9,
+        1,
+        &6u64.to_le_bytes(),
+        "280000802a79d4e407000000000000000900000000000000030000000100000006000000000000000000000000000000",
+    );
+    golden(
+        Kind::Pad,
+        7,
+        9,
+        u32::MAX,
+        &[0; 16],
+        "3000008034ff408b0700000000000000090000000000000004000000ffffffff00000000000000000000000000000000",
+    );
+}
+
+#[test]
+fn the_bytes_of_a_segment_header_are_golden() {
+    let header = segment::Header {
+        journal_id: 0xAABB,
+        ordinal: 3,
+        salt: 0x0102_0304_0506_0708,
+        segment_bytes: 65_536,
+        schemas: vec![SchemaEntry::from(&SCHEMA)],
+    };
+    let bytes = header.encode();
+    assert_eq!(bytes.len(), 4096);
+    assert!(bytes[176..].iter().all(|&byte| byte == 0));
+    let hex: String = bytes[..176].iter().map(|byte| format!("{byte:02x}")).collect();
+    let golden = "5452424c534547000100000000100000bbaa0000000000000000000000000000\
+         0300000000000000080706050403020100000100000000000100000001000000\
+         726b797620302e38206c6974746c6520616c69676e6564203332000000000000\
+         3be0424a00000000000000000000000000000000000000000000000000000000\
+         34120000000000000000000000000000010000000a0000000000000000000000\
+         746573742e6279746573000000000000";
+    assert_eq!(hex, golden);
+    let mut file = bytes;
+    file.resize(65_536, 0);
+    let decoded = segment::Header::decode(&PathBuf::from("golden"), &file).expect("its own bytes");
+    assert_eq!(decoded, header);
+}
