@@ -29,7 +29,9 @@ mod sync;
 mod topology;
 mod wait;
 
-pub use bus::{Bus, BusBuilder, Drain, Link, Linked, Report, ShutdownError, StageBuilder};
+pub use bus::{
+    Bus, BusBuilder, Drain, Link, Linked, Placement, Report, ShutdownError, StageBuilder,
+};
 pub use error::*;
 pub use event::{
     ArchivedCaused, ArchivedEnvelope, ArchivedStamped, Caused, Codec, Envelope, Event, Field,

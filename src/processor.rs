@@ -3,12 +3,13 @@
 //! to their own ends, so a journal stage still drains. *Source*: Agrona's agents; the LMAX
 //! Disruptor's `BatchEventProcessor`.
 
+use crate::affinity;
 use crate::error::Outcome;
 use crate::event::Event;
 use crate::poller::{Poller, Standing};
 use crate::ring::{Life, Ring};
 use crate::sequence::Sequence;
-use crate::sync::Bell;
+use crate::sync::{Bell, BusThread};
 use crate::wait::{Idler, Wait};
 use core::any::Any;
 use rkyv::Archived;
@@ -211,7 +212,8 @@ impl Processor {
     /// Runs until every stage is over.
     pub(crate) fn run(mut self) -> Vec<Ended> {
         let mut ended = Vec::with_capacity(self.stages.len());
-        let mut idler = Idler::new(self.wait);
+        let _counted = BusThread::enter();
+        let mut idler = Idler::new(self.wait, affinity::cores());
         while !self.stages.is_empty() {
             let mut at = 0;
             let outcome = catch_unwind(AssertUnwindSafe(|| self.cycle(&mut idler, &mut at)))

@@ -47,6 +47,35 @@ mod imp {
         std::thread::yield_now();
     }
 
+    /// Threads of all buses of this process.
+    static BUS_THREADS: AtomicU64 = AtomicU64::new(0);
+
+    /// How many threads the buses of this process run.
+    #[inline]
+    pub(crate) fn bus_threads() -> u64 {
+        // ORDERING: Relaxed; a hint for waiting threads, nothing is read on its account.
+        BUS_THREADS.load(Ordering::Relaxed)
+    }
+
+    /// A thread of a bus, counted while this lives.
+    #[derive(Debug)]
+    pub(crate) struct BusThread(());
+
+    impl BusThread {
+        pub(crate) fn enter() -> Self {
+            // ORDERING: Relaxed; as in `bus_threads`.
+            BUS_THREADS.fetch_add(1, Ordering::Relaxed);
+            Self(())
+        }
+    }
+
+    impl Drop for BusThread {
+        fn drop(&mut self) {
+            // ORDERING: Relaxed; as in `bus_threads`.
+            BUS_THREADS.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
     /// What sleeping threads sleep on. Rung when the life of a bus changes, never by a publish.
     #[derive(Debug, Default)]
     pub(crate) struct Bell {
@@ -87,6 +116,20 @@ mod imp {
 
     pub(crate) fn yield_now() {
         loom::thread::yield_now();
+    }
+
+    /// Models count their own threads.
+    pub(crate) fn bus_threads() -> u64 {
+        0
+    }
+
+    #[derive(Debug)]
+    pub(crate) struct BusThread(());
+
+    impl BusThread {
+        pub(crate) fn enter() -> Self {
+            Self(())
+        }
     }
 
     /// As in the shipped build, but a sleep here has no end of its own: only a ring wakes, so a

@@ -91,8 +91,8 @@ pub(crate) fn plan(
         check_reactor(node)?;
     }
     let order = sort(nodes, &upstream)?;
-    let mut threads = fuse(nodes, &order)?;
-    settle_waits(nodes, &mut threads, cores, allow_more_spinners)?;
+    let threads = fuse(nodes, &order)?;
+    check_spinners(nodes, &threads, cores, allow_more_spinners)?;
     Ok(Plan { upstream, threads })
 }
 
@@ -188,10 +188,10 @@ fn fuse(nodes: &[Node], order: &[usize]) -> Result<Vec<ThreadPlan>, BuildError> 
     Ok(threads)
 }
 
-/// Counts spinners and decides what [`Wait::Auto`] means.
-fn settle_waits(
+/// Spinning threads that are more than the cores steal from each other.
+fn check_spinners(
     nodes: &[Node],
-    threads: &mut [ThreadPlan],
+    threads: &[ThreadPlan],
     cores: usize,
     allow_more_spinners: bool,
 ) -> Result<(), BuildError> {
@@ -199,12 +199,6 @@ fn settle_waits(
     if spinners.len() > cores && !allow_more_spinners {
         let threads = spinners.iter().map(|thread| nodes[thread.stages[0]].name.clone()).collect();
         return Err(BuildError::TooManySpinners { threads, cores });
-    }
-    let autos = threads.iter().filter(|thread| thread.wait == Wait::Auto).count();
-    // One core is left to the producer.
-    let auto = if spinners.len() + autos < cores { Wait::Spin } else { Wait::AUTO_PARK };
-    for thread in threads.iter_mut().filter(|thread| thread.wait == Wait::Auto) {
-        thread.wait = auto;
     }
     Ok(())
 }
@@ -277,13 +271,5 @@ mod tests {
         assert!(text.contains("a, b, c") && text.contains("2 cores"), "{text}");
         assert!(plan(&nodes, 3, false).is_ok());
         assert!(plan(&nodes, 2, true).is_ok());
-    }
-
-    #[test]
-    fn auto_spins_only_where_a_core_is_left_for_the_producer() {
-        let nodes = [node("a", &[]), node("b", &[])];
-        let wait = |cores| plan(&nodes, cores, false).expect("sound").threads[0].wait;
-        assert_eq!(wait(3), Wait::Spin);
-        assert_eq!(wait(2), Wait::AUTO_PARK);
     }
 }

@@ -16,7 +16,8 @@ use std::time::Instant;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Wait {
-    /// Spins where spinning threads are fewer than cores, otherwise spins, yields, then parks.
+    /// Spins while the threads of all buses of this process are fewer than its cores, which leaves
+    /// one to a producer; otherwise spins a little, yields, then parks for up to 50 µs.
     #[default]
     Auto,
     /// Polls without a pause but the PAUSE instruction: lowest latency, a core of its own.
@@ -31,9 +32,6 @@ pub enum Wait {
 }
 
 impl Wait {
-    /// The parking half of [`Wait::Auto`].
-    pub(crate) const AUTO_PARK: Self = Self::Park { max: Duration::from_micros(50) };
-
     /// Whether a thread that waits like this never leaves its core.
     pub(crate) fn spins(self) -> bool {
         self == Self::Spin
@@ -70,6 +68,9 @@ impl Default for WhenFull {
     }
 }
 
+/// The longest sleep of [`Wait::Auto`].
+const AUTO_PARK: Duration = Duration::from_micros(50);
+
 /// Steps of spinning before a wait that may yield does so.
 const SPINS: u32 = 100;
 /// Steps of yielding before a wait that may park does so.
@@ -79,12 +80,13 @@ const YIELDS: u32 = 32;
 #[derive(Debug)]
 pub(crate) struct Idler {
     wait: Wait,
+    cores: u64,
     idle_steps: u32,
 }
 
 impl Idler {
-    pub(crate) fn new(wait: Wait) -> Self {
-        Self { wait, idle_steps: 0 }
+    pub(crate) fn new(wait: Wait, cores: usize) -> Self {
+        Self { wait, cores: cores as u64, idle_steps: 0 }
     }
 
     /// There was something to do.
@@ -98,13 +100,18 @@ impl Idler {
     pub(crate) fn idle(&mut self, bell: &Bell, awake: impl Fn() -> bool) {
         let step = self.idle_steps;
         self.idle_steps = step.saturating_add(1);
+        let park_max = match self.wait {
+            Wait::Park { max } => max,
+            _ => AUTO_PARK,
+        };
         match self.wait {
-            Wait::Spin | Wait::Auto => sync::spin_hint(),
+            Wait::Spin => sync::spin_hint(),
             _ if step < SPINS => sync::spin_hint(),
+            Wait::Auto if sync::bus_threads() < self.cores => sync::spin_hint(),
             Wait::Yield => sync::yield_now(),
-            Wait::Park { .. } if step < SPINS + YIELDS => sync::yield_now(),
-            Wait::Park { max } if bell.sleep(max, awake) => {}
-            Wait::Park { .. } => sync::yield_now(),
+            _ if step < SPINS + YIELDS => sync::yield_now(),
+            _ if bell.sleep(park_max, awake) => {}
+            _ => sync::yield_now(),
         }
     }
 }

@@ -2,7 +2,7 @@
 //! of it is validated once, in `start`, and nothing runs before it was found sound.
 
 use super::journal_side::{JournalSide, Running};
-use super::{Answer, Bus, Core, Linked, Links, StageLine};
+use super::{Answer, Bus, Core, Linked, Links, Placement, StageLine};
 use crate::affinity;
 use crate::barrier::{Barrier, CauseGate, CursorRef};
 use crate::error::BuildError;
@@ -276,8 +276,14 @@ impl Assembly {
         let (ready, is_ready) = unbounded();
         let (done, answers) = bounded(self.plan.threads.len());
         self.ring.header().roll.enter(self.plan.threads.len() as u64);
+        let placements = self.plan.threads.iter().map(|thread| Placement {
+            stages: thread.stages.iter().map(|&at| Arc::clone(&stages[at].name)).collect(),
+            core: thread.core,
+            wait: thread.wait,
+        });
+        let placements = placements.collect();
         let (ring, threads) = (Arc::clone(&self.ring), Vec::new());
-        let mut core = Core { ring, bell, stages, threads, answers, failure, journal };
+        let mut core = Core { ring, bell, stages, placements, threads, answers, failure, journal };
         for (number, thread) in self.plan.threads.iter().enumerate() {
             let stages = thread.stages.iter().map(|&at| {
                 let stage = match (specs[at].make.take(), waiting[at].take()) {

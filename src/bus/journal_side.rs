@@ -7,7 +7,7 @@ use super::{Bus, BusBuilder, Report, StageBuilder};
 use crate::barrier::CursorRef;
 use crate::error::BuildError;
 use crate::event::Event;
-use crate::journal::{JournalHandle, JournalOptions, JournalWriter};
+use crate::journal::{JournalHandle, JournalOptions, JournalStats, JournalWriter};
 use crate::journaler::{self, Opened, Source};
 use crate::sequence::Sequence;
 use crate::snapshots::{Job, Projected, SnapshotStatus};
@@ -110,6 +110,7 @@ impl Running {
     /// Writes what became of each stage's snapshots into the report.
     pub(super) fn tell(&self, report: &mut Report) {
         report.snapshots = self.statuses();
+        report.journal = self.handle.as_ref().map(JournalHandle::stats);
     }
 
     fn statuses(&self) -> Snapshots {
@@ -166,6 +167,12 @@ impl<E: Event> Bus<E> {
 }
 
 impl Report {
+    /// What the journal did, if the bus had one.
+    #[must_use]
+    pub fn journal(&self) -> Option<JournalStats> {
+        self.journal
+    }
+
     /// What became of the snapshots of the stage `name`.
     #[must_use]
     pub fn snapshots(&self, name: &str) -> Option<SnapshotStatus> {

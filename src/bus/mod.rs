@@ -17,6 +17,7 @@ use crate::ring::{Life, Ring};
 use crate::sequence::Sequence;
 use crate::sync::Bell;
 use crate::topology::Milestone;
+use crate::wait::Wait;
 use core::{any::Any, time::Duration};
 use crossbeam_channel::Receiver;
 use parking_lot::Mutex;
@@ -42,6 +43,7 @@ struct Core {
     ring: Arc<Ring>,
     bell: Arc<Bell>,
     stages: Vec<StageLine>,
+    placements: Vec<Placement>,
     threads: Vec<JoinHandle<()>>,
     answers: Receiver<Answer>,
     failure: Arc<OnceLock<Failure>>,
@@ -54,6 +56,28 @@ struct StageLine {
     cursor: CursorRef,
     /// A poller: it has no thread of the bus.
     is_callers: bool,
+}
+
+/// One thread of a bus.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placement {
+    /// Its stages, in graph order.
+    pub stages: Vec<Arc<str>>,
+    /// The core it is pinned to, if it is.
+    pub core: Option<usize>,
+    /// What it does when there is nothing to do.
+    pub wait: Wait,
+}
+
+impl core::fmt::Display for Placement {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{} → ", self.stages.join(" + "))?;
+        match self.core {
+            Some(core) => write!(f, "core {core}")?,
+            None => f.write_str("any core")?,
+        }
+        write!(f, ", {}", self.wait)
+    }
 }
 
 /// What a thread says last.
@@ -83,6 +107,8 @@ pub struct Report {
     handlers: BTreeMap<Arc<str>, Box<dyn Any + Send>>,
     #[cfg_attr(not(feature = "journal"), allow(dead_code, reason = "there are none"))]
     snapshots: journal_side::Snapshots,
+    #[cfg(feature = "journal")]
+    journal: Option<crate::journal::JournalStats>,
 }
 
 /// A shutdown that was not clean, with the report of it.
@@ -135,6 +161,12 @@ impl<E: Event> Bus<E> {
     #[must_use]
     pub fn remaining_capacity(&self) -> u64 {
         self.core.ring.remaining_capacity()
+    }
+
+    /// Which stages run on which thread, where, and how it waits.
+    #[must_use]
+    pub fn placements(&self) -> &[Placement] {
+        &self.core.placements
     }
 
     /// Why the bus halted by itself, if it did.
@@ -263,7 +295,14 @@ impl Core {
         }
         let handlers =
             handlers.into_iter().map(|(name, stage)| (name, stage.into_handler())).collect();
-        Report { published, consumers, handlers, snapshots: journal_side::Snapshots::default() }
+        Report {
+            published,
+            consumers,
+            handlers,
+            snapshots: journal_side::Snapshots::default(),
+            #[cfg(feature = "journal")]
+            journal: None,
+        }
     }
 }
 

@@ -32,8 +32,8 @@ pub struct JournalStats {
     pub rolls: u64,
     /// Rolls that found the next segment not ready and waited for it.
     pub stalls: u64,
-    /// Bytes of frames in segments that were left behind, padding included.
-    pub bytes_rolled: u64,
+    /// Bytes of frames in segments that were left behind or closed, padding included.
+    pub frames_bytes: u64,
     /// Syncs that returned.
     pub syncs: u64,
 }

@@ -40,6 +40,12 @@ struct Open {
     first: Sequence,
 }
 
+impl Open {
+    fn frames_bytes(&self) -> u64 {
+        (self.at - self.map.frames_start()) as u64
+    }
+}
+
 /// The threads beside the writer, and the ways to them.
 #[derive(Debug)]
 pub(crate) struct Helpers {
@@ -141,6 +147,7 @@ impl JournalWriter {
         self.commit();
         self.progress.wait_durable(self.next)?;
         self.mark();
+        self.progress.count(|stats| stats.frames_bytes += self.open.frames_bytes());
         Ok(())
     }
 
@@ -230,10 +237,9 @@ impl JournalWriter {
         let at = map.frames_start();
         let opened = Open { map, at, given: at, first: self.next };
         let left = core::mem::replace(&mut self.open, opened);
-        let frames_bytes = (left.at - left.map.frames_start()) as u64;
         self.progress.count(|stats| {
             stats.rolls += 1;
-            stats.bytes_rolled += frames_bytes;
+            stats.frames_bytes += left.frames_bytes();
         });
         self.write(Kind::Open, self.next, &[]);
         if let Some(helpers) = &self.helpers {
