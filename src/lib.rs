@@ -10,6 +10,9 @@ mod bus;
 mod cursor;
 mod error;
 mod event;
+#[cfg(loom)]
+#[doc(hidden)]
+pub mod model;
 mod poller;
 mod processor;
 mod producer;
