@@ -1,13 +1,13 @@
 //! The models see the crate's own atomics, cells and locks. With the standard library's these tests
 //! cannot pass: a model then switches threads only between two calls of the crate, never within.
 
-use crate::{Look, Triple, explore, publish_some, ring};
+use crate::{Look, Triple, exhaust, explore, publish_some, ring};
 use loom::thread;
 use tourbillon::{Sequence, model};
 
 #[test]
 fn the_atomics_are_the_models() {
-    explore("the_atomics_are_the_models", &["stamped, not settled"], |marks| {
+    exhaust("the_atomics_are_the_models", &["stamped, not settled"], |marks| {
         let (mut producer, [mut consumer], bus) = ring(2, [("a", &[])]);
         let writer = thread::spawn({
             let marks = marks.clone();

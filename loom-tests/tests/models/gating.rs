@@ -1,13 +1,13 @@
 //! R3, R5, R6: nothing is overwritten while somebody holds it, and nobody overtakes whom it stands
 //! behind.
 
-use crate::{Consumer, Look, explore, finish, publish_some, ring};
+use crate::{Consumer, Look, exhaust, explore, finish, publish_some, ring};
 use loom::{cell::UnsafeCell, thread};
 use std::sync::Arc;
 
 #[test]
 fn a_held_event_is_not_overwritten() {
-    explore("a_held_event_is_not_overwritten", &["full", "idle"], |marks| {
+    exhaust("a_held_event_is_not_overwritten", &["full", "idle"], |marks| {
         let (mut producer, [consumer], _bus) = ring(2, [("a", &[])]);
         let mut consumer = consumer.slow();
         let writer = thread::spawn({
@@ -23,7 +23,11 @@ fn a_held_event_is_not_overwritten() {
     });
 }
 
-fn reader(mut consumer: Consumer, looks: usize, marks: &crate::Marks) -> thread::JoinHandle<Consumer> {
+fn reader(
+    mut consumer: Consumer,
+    looks: usize,
+    marks: &crate::Marks,
+) -> thread::JoinHandle<Consumer> {
     let marks = marks.clone();
     thread::spawn(move || {
         consumer.looks(looks, &marks);

@@ -1,6 +1,6 @@
 //! R5: gates come and go while producers publish. The two fences of `ring/gate.rs`.
 
-use crate::{Consumer, Marks, Triple, explore, finish, publish_some, ring};
+use crate::{Consumer, Marks, Triple, exhaust, explore, finish, publish_some, ring};
 use loom::thread;
 use tourbillon::{Producer, Sequence, model};
 
@@ -28,7 +28,7 @@ fn mark_start(joiner: &Consumer, marks: &Marks) {
 
 #[test]
 fn a_joiner_at_a_free_ring_misses_nothing() {
-    explore("a_joiner_at_a_free_ring", &["from the start", "at the limit", "full"], |marks| {
+    exhaust("a_joiner_at_a_free_ring", &["from the start", "at the limit", "full"], |marks| {
         let (producer, [], bus) = ring(2, []);
         let writer = writer(producer, 4, marks);
         let mut joiner = Consumer::new(model::join(&bus, Sequence::ZERO).expect("a gate"));
@@ -64,7 +64,7 @@ fn a_joiner_beside_a_consumer_misses_nothing() {
 
 #[test]
 fn a_leaver_lets_go_of_what_it_read() {
-    explore("a_leaver_lets_go_of_what_it_read", &["full", "free"], |marks| {
+    exhaust("a_leaver_lets_go_of_what_it_read", &["full", "free"], |marks| {
         let (mut producer, [leaver, mut stayer], _bus) = ring(2, [("a", &[]), ("b", &[])]);
         publish_some(&mut producer, 2, marks);
         stayer.drain();

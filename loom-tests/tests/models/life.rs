@@ -1,6 +1,8 @@
 //! A bus that ends wakes who sleeps, and drains what was published before.
 
-use crate::{ArchivedTriple, Consumer, Look, Triple, explore, publish, publish_some, ring};
+use crate::{
+    ArchivedTriple, Consumer, Look, Triple, exhaust, explore, publish, publish_some, ring,
+};
 use loom::thread;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,7 +25,7 @@ fn parker(bus: &Bus<Triple>, consumer: Consumer) -> thread::JoinHandle<u64> {
 
 #[test]
 fn a_halt_wakes_one_sleeper() {
-    explore("a_halt_wakes_one_sleeper", &["handled", "not handled"], |marks| {
+    exhaust("a_halt_wakes_one_sleeper", &["handled", "not handled"], |marks| {
         let (mut producer, [consumer], bus) = ring(2, [("a", &[])]);
         let parker = parker(&bus, consumer);
         publish_some(&mut producer, 1, marks);
@@ -45,7 +47,7 @@ fn a_halt_wakes_two_sleepers() {
 
 #[test]
 fn a_drain_wakes_a_sleeper_who_then_handles_everything() {
-    explore("a_drain_wakes_a_sleeper", &[], |marks| {
+    exhaust("a_drain_wakes_a_sleeper", &[], |marks| {
         let (mut producer, [consumer], bus) = ring(2, [("a", &[])]);
         let parker = parker(&bus, consumer);
         publish_some(&mut producer, 2, marks);

@@ -1,14 +1,16 @@
 //! Model checking of the crate itself, not of a copy: its atomics, cells, fences, locks are loom's.
 //!
-//! Each model runs a few threads over all interleavings with at most three preemptions, stale reads
-//! included. Attempts are bounded, and whatever is left is drained after the joins: a model that
+//! Each model runs a few threads over all interleavings, stale reads included: the small ones
+//! without a bound, the others with at most three preemptions. Attempts are bounded, and whatever is left is drained after the joins: a model that
 //! spins dies of branches. Loom also watches the payloads: a slot that is written while somebody may
 //! still read it fails the model, whatever the bytes. `mutants.sh` shows that the models can fail.
 //!
 //! `cd loom-tests && cargo test --release`
 
 #[cfg(not(loom))]
-compile_error!("run from `loom-tests`, without RUSTFLAGS: its .cargo/config.toml says `--cfg loom`");
+compile_error!(
+    "run from `loom-tests`, without RUSTFLAGS: its .cargo/config.toml says `--cfg loom`"
+);
 
 mod canary;
 mod gating;
@@ -59,14 +61,30 @@ impl Marks {
     }
 }
 
-/// Runs `model` over all interleavings and says how many there were. It must have reached `marks`,
-/// otherwise it proves less than it says.
+/// Runs `model` over all interleavings of at most `LOOM_MAX_PREEMPTIONS` preemptions and says how
+/// many there were. It must have reached `marks`, otherwise it proves less than it says.
 fn explore(name: &str, marks: &[&str], model: impl Fn(&Marks) + Send + Sync + 'static) {
+    run(loom::model::Builder::new(), name, marks, model);
+}
+
+/// As `explore`, over all interleavings that there are: for models of few steps.
+fn exhaust(name: &str, marks: &[&str], model: impl Fn(&Marks) + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = None;
+    run(builder, name, marks, model);
+}
+
+fn run(
+    builder: loom::model::Builder,
+    name: &str,
+    marks: &[&str],
+    model: impl Fn(&Marks) + Send + Sync + 'static,
+) {
     let reached = Marks::default();
     let runs = Arc::new(AtomicU64::new(0));
     let (seen, counter) = (reached.clone(), Arc::clone(&runs));
     let start = std::time::Instant::now();
-    loom::model(move || {
+    builder.check(move || {
         counter.fetch_add(1, Ordering::Relaxed);
         model(&seen);
     });
@@ -187,9 +205,14 @@ impl Consumer {
     }
 }
 
-/// Publishes and drains in turn until `end`, when the other threads are gone.
-fn finish<const N: usize>(producer: &mut Producer<Triple>, end: u64, consumers: [&mut Consumer; N]) {
+/// Publishes and drains in turn until `end` at least, when the other threads are gone.
+fn finish<const N: usize>(
+    producer: &mut Producer<Triple>,
+    end: u64,
+    consumers: [&mut Consumer; N],
+) {
     let mut consumers = consumers;
+    let end = end.max(producer.next_sequence().get());
     loop {
         consumers.iter_mut().for_each(|consumer| consumer.drain());
         if producer.next_sequence() >= Sequence::new(end) {

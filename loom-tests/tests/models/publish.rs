@@ -1,6 +1,6 @@
 //! R2, R1, R4: what is published is whole, what is aborted is never seen, a batch is all or nothing.
 
-use crate::{Consumer, Look, Marks, Triple, explore, finish, publish, publish_some, ring};
+use crate::{Consumer, Look, Marks, Triple, exhaust, explore, finish, publish, publish_some, ring};
 use loom::thread;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use tourbillon::{Polled, Producer, Sequence, model};
@@ -75,7 +75,7 @@ fn unwind_twice(producer: &mut Producer<Triple>) {
 
 #[test]
 fn unwound_claims_are_skipped() {
-    explore("unwound_claims_are_skipped", &["idle", "aborted at wrap"], |marks| {
+    exhaust("unwound_claims_are_skipped", &["idle", "aborted at wrap"], |marks| {
         let (mut producer, [mut consumer], _bus) = ring(2, [("a", &[])]);
         let writer = thread::spawn({
             let marks = marks.clone();
@@ -100,7 +100,7 @@ fn unwound_claims_are_skipped() {
 
 #[test]
 fn a_batch_is_visible_at_once() {
-    explore("a_batch_is_visible_at_once", &["none", "all"], |marks| {
+    exhaust("a_batch_is_visible_at_once", &["none", "all"], |marks| {
         // A capacity of 8 makes polls of two events.
         let (mut producer, [mut consumer], _bus) = ring(8, [("a", &[])]);
         let writer = thread::spawn(move || {
@@ -120,7 +120,7 @@ fn a_batch_is_visible_at_once() {
 
 #[test]
 fn a_batch_is_visible_to_the_next_polls() {
-    explore("a_batch_is_visible_to_the_next_polls", &["none", "all"], |marks| {
+    exhaust("a_batch_is_visible_to_the_next_polls", &["none", "all"], |marks| {
         let (mut producer, [mut consumer], _bus) = ring(4, [("a", &[])]);
         let writer = thread::spawn(move || {
             producer.publish_batch([0, 1, 2].map(Triple::of)).expect("room");
@@ -172,7 +172,7 @@ fn a_batch_wraps() {
 
 #[test]
 fn a_joiner_in_the_middle_of_a_batch_finds_it_published() {
-    explore("a_joiner_in_the_middle_of_a_batch", &["before", "after", "idle"], |marks| {
+    exhaust("a_joiner_in_the_middle_of_a_batch", &["before", "after", "idle"], |marks| {
         let (mut producer, [], bus) = ring(4, []);
         let writer = thread::spawn(move || {
             producer.publish_batch([0, 1, 2].map(Triple::of)).expect("room");
