@@ -14,6 +14,9 @@ mod event;
 mod journal;
 #[cfg(feature = "journal")]
 mod journaler;
+#[cfg(loom)]
+#[doc(hidden)]
+pub mod model;
 mod poller;
 mod processor;
 mod producer;

@@ -167,6 +167,17 @@ impl<E: Event> Poller<E> {
         self.ring.life()
     }
 
+    /// The payload at `next`, published or not: the race that the canary must see.
+    ///
+    /// # Safety
+    /// - The caller is a model: loom stops it before bytes are viewed that another thread writes.
+    /// - An event of all zeros is valid.
+    #[cfg(loom)]
+    pub(crate) unsafe fn peek_unpublished(&self) -> &Archived<E> {
+        // SAFETY: by this function's contract.
+        unsafe { self.slots.view(self.next) }
+    }
+
     /// Walks what is published whether or not the bus is halted: for the journal stage, which
     /// drains in every case.
     #[cfg(feature = "journal")]

@@ -76,28 +76,26 @@ mod imp {
         }
     }
 
-    /// What sleeping threads sleep on. Rung when the life of a bus changes, never by a publish.
+    /// A lock that threads can sleep on.
     #[derive(Debug, Default)]
-    pub(crate) struct Bell {
+    pub(crate) struct Monitor {
         lock: parking_lot::Mutex<()>,
         condvar: parking_lot::Condvar,
     }
 
-    impl Bell {
-        /// Sleeps for at most `max`, unless `awake` says not to; `awake` is asked under the lock.
-        /// Gives whether it slept.
-        pub(crate) fn sleep(&self, max: Duration, awake: impl Fn() -> bool) -> bool {
-            let mut guard = self.lock.lock();
-            let tired = !awake();
-            if tired {
-                self.condvar.wait_for(&mut guard, max);
-            }
-            tired
+    pub(crate) type Guard<'a> = parking_lot::MutexGuard<'a, ()>;
+
+    impl Monitor {
+        pub(crate) fn lock(&self) -> Guard<'_> {
+            self.lock.lock()
         }
 
-        /// Wakes every sleeper. Whatever made `awake` true must be stored before.
-        pub(crate) fn ring(&self) {
-            drop(self.lock.lock());
+        /// Unlocks and sleeps, in one step, for at most `max` or until notified.
+        pub(crate) fn sleep(&self, mut guard: Guard<'_>, max: Duration) {
+            self.condvar.wait_for(&mut guard, max);
+        }
+
+        pub(crate) fn notify_all(&self) {
             self.condvar.notify_all();
         }
     }
@@ -132,29 +130,52 @@ mod imp {
         }
     }
 
-    /// As in the shipped build, but a sleep here has no end of its own: only a ring wakes, so a
-    /// lost wake-up is a deadlock that the model reports.
+    /// As in the shipped build, but a sleep here has no end of its own: only a notification wakes,
+    /// so a lost wake-up is a deadlock that the model reports.
     #[derive(Debug, Default)]
-    pub(crate) struct Bell {
+    pub(crate) struct Monitor {
         lock: loom::sync::Mutex<()>,
         condvar: loom::sync::Condvar,
     }
 
-    impl Bell {
-        pub(crate) fn sleep(&self, _max: core::time::Duration, awake: impl Fn() -> bool) -> bool {
-            let guard = self.lock.lock().expect("no model panics under the lock");
-            let tired = !awake();
-            if tired {
-                drop(self.condvar.wait(guard));
-            }
-            tired
+    pub(crate) type Guard<'a> = loom::sync::MutexGuard<'a, ()>;
+
+    impl Monitor {
+        pub(crate) fn lock(&self) -> Guard<'_> {
+            self.lock.lock().expect("no model panics under the lock")
         }
 
-        pub(crate) fn ring(&self) {
-            drop(self.lock.lock());
+        pub(crate) fn sleep(&self, guard: Guard<'_>, _max: core::time::Duration) {
+            drop(self.condvar.wait(guard));
+        }
+
+        pub(crate) fn notify_all(&self) {
             self.condvar.notify_all();
         }
     }
 }
 
 pub(crate) use imp::*;
+
+/// What sleeping threads sleep on. Rung when the life of a bus changes, never by a publish.
+#[derive(Debug, Default)]
+pub(crate) struct Bell(Monitor);
+
+impl Bell {
+    /// Sleeps for at most `max`, unless `awake` says not to; `awake` is asked under the lock.
+    /// Gives whether it slept.
+    pub(crate) fn sleep(&self, max: core::time::Duration, awake: impl Fn() -> bool) -> bool {
+        let guard = self.0.lock();
+        let tired = !awake();
+        if tired {
+            self.0.sleep(guard, max);
+        }
+        tired
+    }
+
+    /// Wakes every sleeper. Whatever made `awake` true must be stored before.
+    pub(crate) fn ring(&self) {
+        drop(self.0.lock());
+        self.0.notify_all();
+    }
+}

@@ -71,10 +71,10 @@ impl Default for WhenFull {
 /// The longest sleep of [`Wait::Auto`].
 const AUTO_PARK: Duration = Duration::from_micros(50);
 
-/// Steps of spinning before a wait that may yield does so.
-const SPINS: u32 = 100;
+/// Steps of spinning before a wait that may yield does so. In a model a step decides nothing.
+const SPINS: u32 = if cfg!(loom) { 0 } else { 100 };
 /// Steps of yielding before a wait that may park does so.
-const YIELDS: u32 = 32;
+const YIELDS: u32 = if cfg!(loom) { 0 } else { 32 };
 
 /// A consumer thread's idle steps in a row.
 #[derive(Debug)]

@@ -211,6 +211,19 @@ impl<E: Event> Bus<E> {
     }
 }
 
+#[cfg(loom)]
+impl<E: Event> Bus<E> {
+    /// Moves the bus on as its shutdown does.
+    pub(crate) fn advance(&self, life: Life) {
+        self.core.advance(life);
+    }
+
+    /// What the models build consumers on.
+    pub(crate) fn parts(&self) -> (&Arc<Ring>, &Arc<Bell>) {
+        (&self.core.ring, &self.core.bell)
+    }
+}
+
 impl<E: Event> core::fmt::Debug for Bus<E> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Bus")
