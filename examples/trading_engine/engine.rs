@@ -24,6 +24,8 @@ pub struct Engine {
     pub trades_seen: u64,
     /// Where in the feed the last message stood.
     position: u64,
+    /// Digest over every message applied: one altered event alters the state.
+    inputs: Digest,
     /// Every open order, every level.
     pub books: Books,
     /// The market maker, on the first instrument that had two sides.
@@ -62,6 +64,7 @@ impl Engine {
         self.position = message.position.to_native();
         let order = message.order.to_native();
         let quantity = message.quantity.to_native();
+        self.note_input(message);
         let Ok(action) = rkyv::deserialize::<Action, Panic>(&message.action);
         match action {
             Action::Add => self.add(message),
@@ -88,6 +91,18 @@ impl Engine {
             Action::Other => return,
         }
         self.quote(message.instrument.to_native());
+    }
+
+    fn note_input(&mut self, message: &ArchivedMessage) {
+        let instrument = u64::from(message.instrument.to_native());
+        let (action, side) = (message.action as u64, message.side as u64);
+        self.inputs.eat_all([
+            message.position.to_native(),
+            message.order.to_native(),
+            message.replaces.to_native(),
+            message.price.to_native() as u64,
+            u64::from(message.quantity.to_native()) << 32 | instrument << 16 | action << 8 | side,
+        ]);
     }
 
     fn add(&mut self, message: &ArchivedMessage) {
@@ -139,11 +154,12 @@ impl Engine {
 
     /// Digest of the whole state, in canonical order.
     pub fn digest(&self) -> u64 {
-        let mut digest = Digest::new();
+        let mut digest = Digest::default();
         let identity = self.identity.map(|identity| identity.digest).unwrap_or_default();
         let strategy = &self.strategy;
         digest.eat_all([identity[0], identity[1], self.events, self.unknown_refs]);
-        digest.eat_all([self.trades_seen, self.position, u64::from(self.quoted.unwrap_or(0))]);
+        digest.eat_all([self.trades_seen, self.position, self.inputs.finish()]);
+        digest.eat(u64::from(self.quoted.unwrap_or(0)));
         digest.eat_all([strategy.position as u64, strategy.cash as u64]);
         digest.eat_all([strategy.sent, strategy.refused]);
         for quote in [strategy.bid, strategy.ask] {
@@ -168,15 +184,18 @@ impl Engine {
 }
 
 /// FNV-1a over 64-bit words, with a last mix so that short inputs spread.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Archive, Serialize, Deserialize, Schema)]
+#[schema(name = "trading.digest", version = 1)]
 pub struct Digest(u64);
 
-impl Digest {
+impl Default for Digest {
     /// The digest of nothing.
-    pub fn new() -> Self {
+    fn default() -> Self {
         Self(0xCBF2_9CE4_8422_2325)
     }
+}
 
+impl Digest {
     /// Takes in one word.
     pub fn eat(&mut self, word: u64) {
         self.0 = (self.0 ^ word).wrapping_mul(0x0000_0100_0000_01B3).rotate_left(23);

@@ -34,7 +34,8 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) if error.use_stderr() => {
             let text = error.to_string();
-            let line = text.lines().next().unwrap_or("bad arguments");
+            let lines = text.lines().take_while(|line| !line.is_empty()).map(str::trim);
+            let line = lines.collect::<Vec<_>>().join(" ");
             run::warn(line.trim_start_matches("error: "));
             return ExitCode::from(BAD_INPUT);
         }

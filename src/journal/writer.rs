@@ -10,6 +10,7 @@ use crate::journal::helper::{Commit, Prepared};
 use crate::journal::map::SegmentMap;
 use crate::journal::progress::{JournalStats, Progress};
 use crate::sequence::Sequence;
+use core::time::Duration;
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -268,17 +269,20 @@ impl JournalWriter {
         }
     }
 
-    /// Yields until the next segment is there: a blocking receive would allocate.
+    /// Naps until the next segment is there: a blocking receive would allocate.
     fn wait_for_segment(prepared: &Receiver<Prepared>) -> Prepared {
         loop {
             match prepared.try_recv() {
                 Ok(prepared) => return prepared,
                 Err(TryRecvError::Disconnected) => return Err(JournalError::Closed),
-                Err(TryRecvError::Empty) => crate::sync::yield_now(),
+                Err(TryRecvError::Empty) => std::thread::park_timeout(NAP),
             }
         }
     }
 }
+
+/// How long a stalled writer sleeps between two looks.
+const NAP: Duration = Duration::from_micros(50);
 
 static ZEROS: [u8; 2 * PAGE_BYTES] = [0; 2 * PAGE_BYTES];
 
