@@ -100,7 +100,8 @@ fn publish_batch(group: &mut BenchmarkGroup<'_, WallTime>) {
     let (mut producer, _bus) = free_producer();
     group.bench_function("publish_batch of 64", |b| {
         b.iter(|| {
-            let events = (0..BATCH_EVENTS).map(|at| Bytes24::new(n + at as u64));
+            let first = n;
+            let events = (0..BATCH_EVENTS).map(|at| Bytes24::new(first + at as u64));
             n += BATCH_EVENTS as u64;
             producer.publish_batch(events).expect("nobody gates")
         });
