@@ -14,6 +14,7 @@ pub(crate) enum CursorRef {
     /// A consumer of a ring.
     Gate(Arc<Ring>, GateIndex),
     /// A cursor outside a ring, such as the journal's `durable`.
+    #[cfg_attr(not(feature = "journal"), allow(dead_code, reason = "only a journal has one"))]
     Shared(Arc<Cursor>),
 }
 

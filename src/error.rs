@@ -122,7 +122,7 @@ pub enum BuildError {
         /// A stage on the circle.
         stage: String,
     },
-    /// A stage stands behind a journal that the bus does not have.
+    /// A stage stands behind a journal, or takes snapshots, and the bus has no journal.
     NoJournal {
         /// The stage.
         stage: String,
@@ -204,7 +204,10 @@ impl fmt::Display for BuildError {
                 write!(f, "stage `{stage}` stands behind itself; cut the circle")
             }
             Self::NoJournal { stage } => {
-                write!(f, "stage `{stage}` stands behind the journal, but the bus has none")
+                write!(
+                    f,
+                    "stage `{stage}` stands behind the journal, or beside it with snapshots, but the bus has none"
+                )
             }
             Self::ReactorNotBehindJournal { stage } => write!(
                 f,

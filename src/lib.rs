@@ -10,6 +10,9 @@ mod bus;
 mod cursor;
 mod error;
 mod event;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(feature = "journal")]
 mod journal;
 #[cfg(feature = "journal")]

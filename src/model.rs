@@ -54,7 +54,7 @@ impl DutyCycle {
 }
 
 /// Sleeps on the bell of `bus` whatever its life is.
-pub fn sleep<E: Event>(bus: &Bus<E>) {
+pub fn doze<E: Event>(bus: &Bus<E>) {
     bus.parts().1.sleep(Duration::MAX, || false);
 }
 

@@ -20,7 +20,7 @@ use std::sync::Arc;
 /// # #[derive(rkyv::Archive, rkyv::Serialize, tourbillon::Event)]
 /// # #[event(name = "doc.tick", version = 1)]
 /// # struct Tick { price: i64 }
-/// let mut builder = Bus::<Tick>::builder(8);
+/// let mut builder = Bus::<Tick>::builder(16);
 /// builder.poller("book");
 /// let (mut producer, mut bus) = builder.start()?;
 /// let mut book = bus.take_poller("book").expect("named above");

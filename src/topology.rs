@@ -116,10 +116,12 @@ fn resolve(node: &Node, index: &BTreeMap<&str, usize>) -> Result<Vec<usize>, Bui
         })?;
         upstream.push(*at);
     }
+    let no_journal = || BuildError::NoJournal { stage: node.name.clone() };
     if !node.behind.is_empty() {
-        let journal =
-            index.get(JOURNAL).ok_or(BuildError::NoJournal { stage: node.name.clone() })?;
-        upstream.push(*journal);
+        upstream.push(*index.get(JOURNAL).ok_or_else(no_journal)?);
+    }
+    if node.needs_journal && !index.contains_key(JOURNAL) {
+        return Err(no_journal());
     }
     upstream.sort_unstable();
     upstream.dedup();

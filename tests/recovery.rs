@@ -3,7 +3,7 @@
 mod common;
 
 use common::Scratch;
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::mpsc;
 use tourbillon::{
     ArchivedCaused, BuildError, Bus, Caused, Drain, Event, JournalError, JournalOptions, Journaled,
     Polled, Projected, Projection, Recovery, RecoveryError, Schema, Sequence, WhenFull,
@@ -242,6 +242,14 @@ fn a_directory_that_holds_a_journal_is_not_written_over() {
 }
 
 #[test]
+fn snapshots_without_a_journal_are_refused() {
+    let mut builder = Bus::<Moved>::builder(8);
+    builder.projection("ledger", Projected::new(Ledger::default()).snapshot_every(10));
+    let error = builder.start().expect_err("nothing to stand on");
+    assert!(matches!(&error, BuildError::NoJournal { stage } if stage == "ledger"), "{error}");
+}
+
+#[test]
 fn aborted_sequences_are_journaled_as_aborted_and_survive() {
     let scratch = Scratch::new("aborted");
     let mut builder = Bus::builder(8);
@@ -275,19 +283,16 @@ fn flush_makes_durable_what_was_published() {
 #[test]
 fn with_the_journal_stage_held_back_no_intent_leaves() {
     let scratch = Scratch::new("gate");
-    let left = Arc::new(Mutex::new(Vec::new()));
     let mut input = Bus::<Moved>::builder(8);
     // The journal stage waits for a poller of ours, so the test holds it back.
     input.poller("holder");
     input.journal(scratch.path(), options()).after(["holder"]);
 
     let mut output = Bus::<Caused<Moved>>::builder(8);
-    let leaving = Arc::clone(&left);
-    let (told, heard) = mpsc::channel();
+    let (leave, left) = mpsc::channel();
     output
         .handler("gateway", move |intent: &ArchivedCaused<Moved>, _: Sequence, _: bool| {
-            leaving.lock().expect("sound").push(intent.cause.to_native().get());
-            let _ = told.send(());
+            let _ = leave.send(intent.cause.to_native().get());
         })
         .behind_ring(&input, Journaled, |intent| intent.cause.to_native());
     output.poller("witness").behind_ring(&input, Journaled, |intent| intent.cause.to_native());
@@ -303,13 +308,12 @@ fn with_the_journal_stage_held_back_no_intent_leaves() {
     let mut holder = input.take_poller("holder").expect("built");
     assert_eq!(producer.publish(&moved(0)), Ok(cause));
     assert!(matches!(witness.poll(), Polled::Gated));
-    assert!(left.lock().expect("sound").is_empty());
+    assert!(left.try_recv().is_err());
 
     let Polled::Batch(mut batch) = holder.poll() else { panic!("one event is there") };
     assert!(batch.next().is_some());
     drop(batch);
-    heard.recv().expect("the intent leaves once its cause is journaled");
-    assert_eq!(*left.lock().expect("sound"), [0]);
+    assert_eq!(left.recv(), Ok(0), "the intent leaves once its cause is journaled");
     drop(witness);
     input.shutdown(Drain::Complete).expect("a clean end");
     output.shutdown(Drain::Complete).expect("a clean end");

@@ -84,7 +84,7 @@ fn a_forgotten_claim_is_claimed_again() {
     let (mut producer, mut poller, _bus) = ring(8);
     let claim = producer.claim().expect("room");
     assert_eq!(claim.sequence(), Sequence::ZERO);
-    std::mem::forget(claim);
+    let _never_dropped = std::mem::ManuallyDrop::new(claim);
     assert_eq!(producer.publish(&tick(1)), Ok(Sequence::ZERO));
     assert_eq!(drain(&mut poller), [(0, 1)]);
 }

@@ -146,6 +146,7 @@ struct Tick {
 
 #[derive(Archive, Serialize, Schema)]
 #[schema(name = "test.side")]
+#[allow(dead_code, reason = "only its schema is looked at")]
 enum Side {
     Buy,
     Sell,

@@ -28,6 +28,13 @@ type Output = Caused<Intent>;
 const INPUT_SLOTS: usize = 1 << 12;
 const OUTPUT_SLOTS: usize = 1 << 12;
 
+/// The stages that measure.
+const TO_ENGINE: &str = "to engine";
+const TO_JOURNALED: &str = "to journaled";
+
+/// Events between two words to whoever asked to be told.
+const TELL_EVERY: u64 = 1 << 13;
+
 /// What a run is asked to do.
 #[derive(Debug)]
 pub struct Request<'a> {
@@ -161,25 +168,15 @@ fn run(
             .handler("gateway", Gateway::default())
             .behind_ring(&input, Journaled, |intent| intent.cause.to_native());
     pin(gateway, request.pin, 2);
-    let (mut intents, output) = output.start()?;
+    let (intents, output) = output.start()?;
 
-    let is_new = engine.identity.is_none();
     let done = engine.last_position();
-    let follow = move |engine: &mut Engine, cause: Sequence| {
-        for (n, intent) in (0..).zip(&engine.intents) {
-            // A closed output ring means that its bus halted; this one is told by its shutdown.
-            let _ = intents.publish(&Caused { cause, n, payload: *intent });
-        }
-    };
-    let stage = Projected::new(engine).snapshot_every(request.snapshot_every).then(follow);
-    pin(input.projection("engine", stage), request.pin, 1);
-    let telemetry = |input: &mut BusBuilder<Input>, name, upstream| {
-        let histogram = Telemetry::new()?;
-        pin(input.handler(name, histogram).after([upstream]), request.pin, 2);
-        Ok::<(), RunError>(())
-    };
-    telemetry(&mut input, "to engine", "engine")?;
-    telemetry(&mut input, "to journaled", "journal")?;
+    let is_new = engine.identity.is_none();
+    let stage = Projected::new(engine).snapshot_every(request.snapshot_every);
+    pin(input.projection("engine", stage.then(forward(intents))), request.pin, 1);
+    for (name, upstream) in [(TO_ENGINE, "engine"), (TO_JOURNALED, "journal")] {
+        pin(input.handler(name, Telemetry::new()?).after([upstream]), request.pin, 2);
+    }
     input.when_full(WhenFull::Yield(None));
     let (mut producer, input) = input.start()?;
 
@@ -192,16 +189,38 @@ fn run(
     for message in feed.messages().filter(|message| done.is_none_or(|done| message.position > done))
     {
         let sequence = publish(&mut producer, FeedEvent::Message(message), request)?;
-        if sequence.get().is_multiple_of(1 << 14) {
+        if sequence.get().is_multiple_of(TELL_EVERY) {
             tell(sequence.get());
         }
     }
     let published = producer.next_sequence().events_since(first);
-    drop(producer);
-    let mut report = input.shutdown(Drain::Complete)?;
+    let report = input.shutdown(Drain::Complete)?;
     let elapsed = since.elapsed();
-    let mut out = output.shutdown(Drain::Complete)?;
-    let gateway: Gateway = take(&mut out, "gateway")?;
+    let gateway: Gateway = take(&mut output.shutdown(Drain::Complete)?, "gateway")?;
+    outcome(report, Run { recovery, published, elapsed, intents_out: gateway.out, placements })
+}
+
+/// Sends the engine's intents into the output ring, each with the event that caused it.
+fn forward(mut intents: Producer<Output>) -> impl FnMut(&mut Engine, Sequence) + Send {
+    move |engine, cause| {
+        for (n, intent) in (0..).zip(&engine.intents) {
+            // A closed output ring means that its bus halted, and its own shutdown says why.
+            let _ = intents.publish(&Caused { cause, n, payload: *intent });
+        }
+    }
+}
+
+/// What a run knows besides its input bus's report.
+struct Run {
+    recovery: Option<Recovered>,
+    published: u64,
+    elapsed: Duration,
+    intents_out: u64,
+    placements: Vec<Placement>,
+}
+
+fn outcome(mut report: Report, run: Run) -> Result<Outcome, RunError> {
+    let Run { recovery, published, elapsed, intents_out, placements } = run;
     let snapshots = report.snapshots("engine").unwrap_or_default();
     if let Some(error) = &snapshots.error {
         warn(format_args!("a snapshot failed: {error}"));
@@ -211,9 +230,9 @@ fn run(
         recovery,
         published,
         elapsed,
-        to_engine: take::<Telemetry>(&mut report, "to engine")?.histogram,
-        to_journaled: take::<Telemetry>(&mut report, "to journaled")?.histogram,
-        intents_out: gateway.out,
+        to_engine: take::<Telemetry>(&mut report, TO_ENGINE)?.histogram,
+        to_journaled: take::<Telemetry>(&mut report, TO_JOURNALED)?.histogram,
+        intents_out,
         journal_bytes: report.journal().map_or(0, |stats| stats.frames_bytes),
         snapshots: snapshots.installed,
         snapshot_pause: Duration::from_nanos(snapshots.pause_ns_max),

@@ -5,8 +5,10 @@
 mod builder;
 #[cfg_attr(not(feature = "journal"), path = "no_journal.rs")]
 mod journal_side;
+mod report;
 
 pub use builder::{BusBuilder, StageBuilder};
+pub use report::{Report, ShutdownError};
 
 use crate::barrier::{CursorRef, Foreign};
 use crate::error::{ConsumerReport, Outcome};
@@ -18,7 +20,7 @@ use crate::sequence::Sequence;
 use crate::sync::Bell;
 use crate::topology::Milestone;
 use crate::wait::Wait;
-use core::{any::Any, time::Duration};
+use core::time::Duration;
 use crossbeam_channel::Receiver;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -96,37 +98,6 @@ pub enum Drain {
     Deadline(Duration),
     /// Consumers stop after their current batch. The journal stage drains all the same.
     Halt,
-}
-
-/// Where everybody stood when the bus ended.
-pub struct Report {
-    /// Everything below was published.
-    pub published: Sequence,
-    /// Each stage, in the order of declaration.
-    pub consumers: Vec<ConsumerReport>,
-    handlers: BTreeMap<Arc<str>, Box<dyn Any + Send>>,
-    #[cfg_attr(not(feature = "journal"), allow(dead_code, reason = "there are none"))]
-    snapshots: journal_side::Snapshots,
-    #[cfg(feature = "journal")]
-    journal: Option<crate::journal::JournalStats>,
-}
-
-/// A shutdown that was not clean, with the report of it.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum ShutdownError {
-    /// The bus had halted by itself.
-    Failed {
-        /// The first reason.
-        failure: Failure,
-        /// Where everybody stood.
-        report: Box<Report>,
-    },
-    /// Consumers were behind when the time was up, or never returned.
-    Behind {
-        /// Where everybody stood.
-        report: Box<Report>,
-    },
 }
 
 impl<E: Event> Bus<E> {
@@ -334,80 +305,6 @@ impl core::fmt::Debug for Core {
             .field("stages", &self.stages.iter().map(|stage| &stage.name).collect::<Vec<_>>())
             .field("failure", &self.failure)
             .finish_non_exhaustive()
-    }
-}
-
-impl Report {
-    /// Takes the handler, reactor or projection of a stage back; `None` if there is no such stage,
-    /// it is of another type, never returned, or was taken already.
-    #[must_use]
-    pub fn take<H: 'static>(&mut self, name: &str) -> Option<H> {
-        let handler = self.handlers.get(name)?;
-        if !handler.is::<H>() {
-            return None;
-        }
-        self.handlers.remove(name)?.downcast::<H>().ok().map(|handler| *handler)
-    }
-
-    /// The line of the stage `name`.
-    #[must_use]
-    pub fn consumer(&self, name: &str) -> Option<&ConsumerReport> {
-        self.consumers.iter().find(|consumer| &*consumer.name == name)
-    }
-}
-
-impl core::fmt::Debug for Report {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Report")
-            .field("published", &self.published)
-            .field("consumers", &self.consumers)
-            .finish_non_exhaustive()
-    }
-}
-
-impl ShutdownError {
-    /// Where everybody stood.
-    #[must_use]
-    pub fn report(&self) -> &Report {
-        match self {
-            Self::Failed { report, .. } | Self::Behind { report } => report,
-        }
-    }
-
-    /// Where everybody stood, with the handlers to take.
-    #[must_use]
-    pub fn into_report(self) -> Report {
-        match self {
-            Self::Failed { report, .. } | Self::Behind { report } => *report,
-        }
-    }
-}
-
-impl core::fmt::Display for ShutdownError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self {
-            Self::Failed { failure, .. } => write!(f, "bus halted: {failure}"),
-            Self::Behind { report } => {
-                write!(f, "bus stopped at {} with stages behind:", report.published)?;
-                for line in report.consumers.iter().filter(|line| line.lag_events > 0) {
-                    write!(
-                        f,
-                        " `{}` by {} events ({:?})",
-                        line.name, line.lag_events, line.outcome
-                    )?;
-                }
-                Ok(())
-            }
-        }
-    }
-}
-
-impl std::error::Error for ShutdownError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Failed { failure, .. } => Some(failure),
-            Self::Behind { .. } => None,
-        }
     }
 }
 

@@ -9,12 +9,12 @@ use crate::event::Event;
 use crate::sequence::Sequence;
 
 #[derive(Default)]
-pub(super) struct JournalSide;
+pub(super) struct JournalSide(());
 
 pub(super) struct OpenSide;
 
 #[derive(Default)]
-pub(super) struct Running;
+pub(super) struct Running(());
 
 pub(super) type Snapshots = ();
 
@@ -38,7 +38,7 @@ impl OpenSide {
     }
 
     pub(super) fn into_running(self) -> Running {
-        Running
+        Running(())
     }
 }
 

@@ -204,6 +204,14 @@ pub(crate) fn decode(bytes: &[u8], salt: Salt) -> Result<Frame<'_>, FrameFault> 
     Ok(Frame { head, payload: &space[HEADER_BYTES..used_bytes], space_bytes, crc })
 }
 
+/// The checksum that the frame at the start of `bytes` should have, if its length makes sense.
+#[cfg(fuzzing)]
+pub(crate) fn expected_crc(bytes: &[u8], salt: Salt) -> Option<u32> {
+    let len_word = word(bytes, LEN_OFFSET)?;
+    let space_bytes = ((len_word & !CONTROL) as usize).next_multiple_of(ALIGN_BYTES);
+    Some(salt.sum(len_word, bytes.get(..space_bytes)?.get(SEQ_OFFSET..)?))
+}
+
 impl Frame<'_> {
     /// What this frame says was durable when it was written.
     pub(crate) fn acknowledged(&self) -> Option<Sequence> {

@@ -7,7 +7,8 @@ use crate::journal::error::JournalError;
 use crate::journal::frame::{self, Salt};
 use crate::journal::map::SegmentMap;
 use crate::journal::progress::Progress;
-use crate::journal::segment::{self, Chain, Footer, Header, SchemaEntry};
+use crate::journal::recovery::{self, SegmentInfo};
+use crate::journal::segment::{self, Chain, FOOTER_BYTES, Footer, Header, SchemaEntry};
 use crate::journal::storage::{self, Access, Directory};
 use crate::sequence::Sequence;
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -159,6 +160,41 @@ impl Committer {
             }
         }
     }
+}
+
+/// Seals `segments` that recovery found open; their successors exist by now. Gives the last digest.
+pub(crate) fn seal(directory: &Directory, segments: &[SegmentInfo]) -> Result<u128, JournalError> {
+    let mut chain = 0;
+    for info in segments {
+        chain = match info.chain {
+            Some(chain) => chain,
+            None => seal_one(directory, info, chain)?,
+        };
+    }
+    Ok(chain)
+}
+
+fn seal_one(
+    directory: &Directory,
+    info: &SegmentInfo,
+    previous: u128,
+) -> Result<u128, JournalError> {
+    let bytes = recovery::map(directory, &info.name)?;
+    let chain = chain_of(previous, &info.header, &bytes[..info.frames_end]);
+    let footer = Footer {
+        ordinal: info.header.ordinal,
+        first: info.first,
+        end: info.end,
+        frames_end: info.frames_end as u64,
+        last_time_ns: info.last_time_ns,
+        chain,
+    };
+    let segment_bytes = info.header.segment_bytes;
+    let file = directory.open_file(&info.name, Access::ReadWrite)?;
+    file.write_all_at(&footer.encode(segment_bytes), segment_bytes - FOOTER_BYTES as u64)
+        .and_then(|()| file.sync_all())
+        .map_err(|error| JournalError::io(&directory.path_of(&info.name), "seal", error))?;
+    Ok(chain)
 }
 
 /// The chain digest of a segment whose frames end with `bytes`.

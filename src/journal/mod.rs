@@ -27,6 +27,7 @@ mod map;
 mod progress;
 mod recovery;
 mod replay;
+mod scan;
 mod segment;
 mod storage;
 mod writer;
@@ -219,7 +220,7 @@ impl OpenJournal {
         };
         let map = plan.prepare(self.next_ordinal)?;
         progress.count(|stats| stats.segments_prepared += 1);
-        let chain = recovery::seal(&self.directory, &self.segments)?;
+        let chain = helper::seal(&self.directory, &self.segments)?;
         let next_ordinal = self.next_ordinal + 1;
         let (commits, committer) =
             helper::start_committer(chain, &self.directory, Arc::clone(&progress))?;
@@ -232,4 +233,40 @@ impl OpenJournal {
 }
 
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod tests;
+
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing {
+    //! The total functions over hostile bytes, for fuzz targets alone.
+
+    use super::frame::{self, Salt};
+    use super::scan;
+    use super::segment::{Footer, Header, SchemaEntry};
+    use std::path::Path;
+
+    pub(crate) fn decode_frame(bytes: &[u8], salt: u64) -> Option<(usize, usize)> {
+        let frame = frame::decode(bytes, Salt::new(salt)).ok()?;
+        let _ = frame.acknowledged();
+        Some((frame.space_bytes, frame.payload.len()))
+    }
+
+    pub(crate) fn mend_frame(bytes: &mut [u8], salt: u64) {
+        if let Some(crc) = frame::expected_crc(bytes, Salt::new(salt)) {
+            bytes[frame::CRC_OFFSET..frame::SEQ_OFFSET].copy_from_slice(&crc.to_le_bytes());
+        }
+    }
+
+    pub(crate) fn scan_segment(bytes: &[u8]) -> Option<(u64, u64)> {
+        let header = Header::decode(Path::new("fuzzed"), bytes).ok()?;
+        let _ = Footer::decode(bytes);
+        scan::scanned(bytes, &header)
+    }
+
+    pub(crate) fn segment_header(salt: u64, segment_bytes: u64) -> Vec<u8> {
+        let schema = SchemaEntry { name: "fuzzed".to_owned(), version: 1, fingerprint: 1 };
+        let (journal_id, ordinal, schemas) = (1, 0, vec![schema]);
+        Header { journal_id, ordinal, salt, segment_bytes, schemas }.encode()
+    }
+}

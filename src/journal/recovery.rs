@@ -18,8 +18,8 @@
 //! already there is written again under the next free name.
 
 use crate::journal::error::JournalError;
-use crate::journal::frame::{self, ALIGN_BYTES, FrameFault, Kind, Salt};
-use crate::journal::segment::{self, FOOTER_BYTES, Footer, Header, SchemaEntry};
+use crate::journal::scan::{self, Scan};
+use crate::journal::segment::{self, Footer, Header, SchemaEntry};
 use crate::journal::storage::{Access, Directory};
 use crate::sequence::Sequence;
 use core::ops::Range;
@@ -53,22 +53,6 @@ pub struct Cut {
     pub bytes: u64,
     /// The file that holds them now.
     pub kept: PathBuf,
-}
-
-/// What the frames of a segment without a footer say.
-#[derive(Debug)]
-struct Scan {
-    /// `None` if not even OPEN is there.
-    first: Option<Sequence>,
-    end: Sequence,
-    frames_end: usize,
-    last_time_ns: u64,
-    /// The largest acknowledgement found, also beyond damage.
-    acknowledged: Sequence,
-    /// One past the largest sequence found beyond damage.
-    seen: Sequence,
-    /// Where the frames stop making sense, if anything is written there.
-    fault: Option<&'static str>,
 }
 
 /// A segment as found.
@@ -358,7 +342,7 @@ fn find(
         let state = match Footer::decode(&bytes) {
             Ok(Some(footer)) => State::Sealed(footer),
             // A footer torn while it was written: the frames still speak for themselves.
-            Ok(None) | Err(_) => State::Unsealed(scan(&bytes, &header)),
+            Ok(None) | Err(_) => State::Unsealed(scan::scan(&bytes, &header)),
         };
         found.push(Found { name: name.clone(), header, state });
     }
@@ -388,112 +372,6 @@ fn acknowledged(found: &[Found]) -> Sequence {
         State::Unsealed(scan) => scan.acknowledged,
     };
     found.iter().map(bound).max().unwrap_or(Sequence::ZERO)
-}
-
-/// Walks the frames of a segment as far as they make sense.
-fn scan(bytes: &[u8], header: &Header) -> Scan {
-    let frames = header.frames_range();
-    let bytes = &bytes[..frames.end];
-    let salt = Salt::new(header.salt);
-    let mut scan = Scan {
-        first: None,
-        end: Sequence::ZERO,
-        frames_end: frames.start,
-        last_time_ns: 0,
-        acknowledged: Sequence::ZERO,
-        seen: Sequence::ZERO,
-        fault: None,
-    };
-    let fault = loop {
-        let frame = match frame::decode(&bytes[scan.frames_end..], salt) {
-            Ok(frame) => frame,
-            Err(fault) => break fault.text(),
-        };
-        let head = frame.head;
-        match (scan.first, head.kind) {
-            (None, Kind::Open) => {
-                scan.first = Some(head.sequence);
-                scan.end = head.sequence;
-            }
-            (None, _) => break "the first frame is not the segment's opening",
-            (Some(_), Kind::Open) => break "the segment opens twice",
-            (Some(_), _) if head.sequence != scan.end => break "a sequence is out of order",
-            (Some(_), kind) if kind.takes_sequence() => scan.end = head.sequence.next(),
-            (Some(_), _) => {}
-        }
-        scan.acknowledged = scan.acknowledged.max(frame.acknowledged().unwrap_or_default());
-        scan.last_time_ns = scan.last_time_ns.max(head.time_ns);
-        scan.frames_end += frame.space_bytes;
-    };
-    scan.seen = scan.end;
-    let rest = &bytes[scan.frames_end..];
-    if rest.iter().any(|&byte| byte != 0) {
-        scan.fault = Some(fault);
-        scan.look_beyond(rest, salt);
-    }
-    scan
-}
-
-impl Scan {
-    /// Looks for valid frames behind damage: they may prove that the damaged ones were acknowledged.
-    ///
-    /// Bytes made to look like huge frames could make this slow, so it sums a bounded number.
-    fn look_beyond(&mut self, rest: &[u8], salt: Salt) {
-        let mut budget_bytes = rest.len().saturating_mul(4);
-        let mut at = ALIGN_BYTES;
-        while at < rest.len() && budget_bytes > 0 {
-            match frame::decode(&rest[at..], salt) {
-                Ok(frame) => {
-                    let acknowledged = frame.acknowledged().unwrap_or_default();
-                    self.acknowledged = self.acknowledged.max(acknowledged);
-                    self.seen = self.seen.max(frame.head.sequence.next());
-                    at += frame.space_bytes;
-                }
-                Err(fault) => {
-                    if fault == FrameFault::Checksum {
-                        let claimed = frame::word(rest, at).unwrap_or(0) & !frame::CONTROL;
-                        budget_bytes = budget_bytes.saturating_sub(claimed as usize);
-                    }
-                    at += ALIGN_BYTES;
-                }
-            }
-        }
-    }
-}
-
-/// Seals `segments` that recovery found open; their successors exist by now. Gives the last digest.
-pub(crate) fn seal(directory: &Directory, segments: &[SegmentInfo]) -> Result<u128, JournalError> {
-    let mut chain = 0;
-    for info in segments {
-        chain = match info.chain {
-            Some(chain) => chain,
-            None => seal_one(directory, info, chain)?,
-        };
-    }
-    Ok(chain)
-}
-
-fn seal_one(
-    directory: &Directory,
-    info: &SegmentInfo,
-    previous: u128,
-) -> Result<u128, JournalError> {
-    let bytes = map(directory, &info.name)?;
-    let chain = crate::journal::helper::chain_of(previous, &info.header, &bytes[..info.frames_end]);
-    let footer = Footer {
-        ordinal: info.header.ordinal,
-        first: info.first,
-        end: info.end,
-        frames_end: info.frames_end as u64,
-        last_time_ns: info.last_time_ns,
-        chain,
-    };
-    let segment_bytes = info.header.segment_bytes;
-    let file = directory.open_file(&info.name, Access::ReadWrite)?;
-    file.write_all_at(&footer.encode(segment_bytes), segment_bytes - FOOTER_BYTES as u64)
-        .and_then(|()| file.sync_all())
-        .map_err(|error| JournalError::io(&directory.path_of(&info.name), "seal", error))?;
-    Ok(chain)
 }
 
 /// A segment's file, mapped for reading.

@@ -102,9 +102,11 @@ impl Region {
     /// Touches every page, so that no publish takes a fault later.
     fn prefault(&self) {
         for offset_bytes in (0..self.layout.size()).step_by(PAGE_BYTES) {
-            // SAFETY: within the allocation, which nobody else knows yet. Volatile, since the page
-            // is already zero in the compiler's eyes.
-            unsafe { self.base.as_ptr().add(offset_bytes).write_volatile(0) };
+            // SAFETY: `offset_bytes` lies within the allocation.
+            let page = unsafe { self.base.add(offset_bytes) };
+            // SAFETY: in bounds as above, and nobody else knows the allocation yet. Volatile, since
+            // the page is already zero in the compiler's eyes.
+            unsafe { page.write_volatile(0) };
         }
     }
 

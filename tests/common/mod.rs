@@ -4,24 +4,24 @@ use std::path::{Path, PathBuf};
 
 /// A directory that does not exist yet and is gone when this is dropped.
 #[derive(Debug)]
-pub struct Scratch(PathBuf);
+pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
     /// A directory for the test `name`.
-    pub fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let dir = std::env::temp_dir().join(format!("tourbillon-{}-{name}", std::process::id()));
         let _ = std::fs::remove_dir_all(&dir);
         Self(dir)
     }
 
     /// Its path.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 
     /// Its files whose names end in `suffix`, sorted.
     #[allow(dead_code, reason = "not every test looks")]
-    pub fn files(&self, suffix: &str) -> Vec<PathBuf> {
+    pub(crate) fn files(&self, suffix: &str) -> Vec<PathBuf> {
         let entries = std::fs::read_dir(&self.0).expect("the directory is there");
         let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("listed").path()).collect();
         files.retain(|path| path.to_string_lossy().ends_with(suffix));

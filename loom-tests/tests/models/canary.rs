@@ -43,6 +43,6 @@ fn the_bell_is_the_models() {
         let (_producer, [consumer], bus) = ring(2, [("a", &[])]);
         // Its drop would give up a gate, which a dead model cannot do while it unwinds.
         std::mem::forget(consumer);
-        model::sleep(&bus);
+        model::doze(&bus);
     });
 }
