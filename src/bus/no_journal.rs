@@ -19,6 +19,7 @@ pub(super) struct Running(());
 pub(super) type Snapshots = ();
 
 impl JournalSide {
+    #[allow(clippy::extra_unused_type_parameters, reason = "as where there is a journal")]
     pub(super) fn open<E: Event>(self) -> Result<OpenSide, BuildError> {
         Ok(OpenSide)
     }
