@@ -76,7 +76,7 @@ impl<E: Event> Poller<E> {
     }
 
     /// Looks for the next events. Never waits.
-    #[inline]
+    #[inline(always)] // a call would hand the batch over through memory
     pub fn poll(&mut self) -> Polled<'_, E> {
         match self.ready() {
             Some(end) if self.is_live() => Polled::Batch(self.batch(end)),
@@ -113,23 +113,44 @@ impl<E: Event> Poller<E> {
         passes.then_some(end)
     }
 
-    /// Whether the causes of the event at `next`, which is published, let it pass.
+    /// Whether the causes of the event at `next`, if it was published, let it pass.
     fn cause_passes(&mut self) -> bool {
         if self.slots.stamp(self.next) != Stamp::Published {
             return true;
         }
         // SAFETY: the stamp says published, and this poller's gate stands at `next`.
-        let event = unsafe { self.slots.view(self.next) };
+        unsafe { self.passes(self.next) }
+    }
+
+    /// Whether the causes of the event of `sequence` let it pass.
+    ///
+    /// # Safety
+    /// - The stamp said `Published`, and this poller's gate stays at or below `sequence`.
+    #[inline(always)]
+    unsafe fn passes(&mut self, sequence: Sequence) -> bool {
+        // SAFETY: by contract.
+        self.barrier.causes.is_empty() || unsafe { self.ask_causes(sequence) }
+    }
+
+    /// The half of `passes` for stages behind other rings.
+    ///
+    /// # Safety
+    /// - As for `passes`.
+    #[inline(never)]
+    unsafe fn ask_causes(&mut self, sequence: Sequence) -> bool {
+        // SAFETY: by contract.
+        let event = unsafe { self.slots.view(sequence) };
         self.barrier.passes(event)
     }
 
     /// A halted bus hands out nothing more.
     #[inline(always)]
     fn is_live(&self) -> bool {
-        self.ring.header().state.is_open() || self.ring.life() == Life::Draining
+        self.slots.header().state.is_open() || self.ring.life() == Life::Draining
     }
 
     /// Why there is no batch.
+    #[inline(never)]
     pub(crate) fn standing(&mut self) -> Standing {
         match self.ring.life() {
             Life::Open => {}
@@ -210,7 +231,7 @@ pub struct Batch<'a, E: Event> {
 
 impl<E: Event> Batch<'_, E> {
     /// The next event and its sequence. Aborted sequences are passed over.
-    #[inline]
+    #[inline(always)] // a call would keep the batch in memory
     #[allow(clippy::should_implement_trait, reason = "an iterator cannot lend")]
     pub fn next(&mut self) -> Option<(&Archived<E>, Sequence)> {
         self.lent = None;
@@ -219,7 +240,7 @@ impl<E: Event> Batch<'_, E> {
 
     /// As [`Batch::next`], and whether it is the batch's last event. Looks one slot ahead, which
     /// costs a look at that slot's cache line before the event is handled.
-    #[inline]
+    #[inline(always)] // as `next`
     pub fn next_with_end(&mut self) -> Option<(&Archived<E>, Sequence, bool)> {
         self.lent = None;
         if !self.seek() {
@@ -251,12 +272,8 @@ impl<E: Event> Batch<'_, E> {
     /// Whether the causes of the published event at `next` let it pass.
     #[inline(always)]
     fn passes(&mut self) -> bool {
-        if self.poller.barrier.causes.is_empty() {
-            return true;
-        }
         // SAFETY: `seek` found it published, and the gate stays below it until the drop.
-        let event = unsafe { self.poller.slots.view(self.next) };
-        let passes = self.poller.barrier.passes(event);
+        let passes = unsafe { self.poller.passes(self.next) };
         if !passes {
             self.end = self.next;
         }
@@ -330,7 +347,7 @@ impl<E: Event> Drop for Batch<'_, E> {
         };
         if done != self.poller.next {
             self.poller.next = done;
-            self.poller.ring.header().gate_table.publish(self.poller.gate, done);
+            self.poller.slots.header().gate_table.publish(self.poller.gate, done);
         }
     }
 }

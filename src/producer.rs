@@ -149,7 +149,7 @@ impl<E: Event> Producer<E> {
 
     #[inline(always)]
     fn free(&self, count: u64) -> Option<Sequence> {
-        if self.ring.header().state.is_open() { self.claims.peek(count) } else { None }
+        if self.slots.header().state.is_open() { self.claims.peek(count) } else { None }
     }
 
     /// One look at life and gates.
@@ -176,7 +176,7 @@ impl<E: Event> Producer<E> {
 
     #[inline(always)]
     fn settle(&mut self, next: Sequence) {
-        self.claims.settle(&self.ring, next);
+        self.claims.settle(self.slots.header(), next);
     }
 }
 

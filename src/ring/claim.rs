@@ -7,7 +7,7 @@
 //! publishing does, so a forgotten claim is simply claimed again.
 
 use crate::error::{Full, PublishError};
-use crate::ring::Ring;
+use crate::ring::{Header, Ring};
 use crate::sequence::Sequence;
 
 /// The only producer's claim.
@@ -45,8 +45,8 @@ impl Single {
 
     /// Moves on: everything below `next` is stamped.
     #[inline(always)]
-    pub(crate) fn settle(&mut self, ring: &Ring, next: Sequence) {
+    pub(crate) fn settle(&mut self, header: &Header, next: Sequence) {
         self.next = next;
-        ring.header().claimed.publish(next);
+        header.claimed.publish(next);
     }
 }
