@@ -41,9 +41,11 @@ impl Foreign {
         self.cell.get().map_or(Sequence::ZERO, |(_, cursor)| cursor.acquire())
     }
 
-    /// Whether the other bus has stopped, so that the cursor never moves again.
+    /// Whether the cursor never moves again: the other bus's journal has ended, or the bus has.
     fn stopped(&self) -> bool {
-        self.cell.get().is_some_and(|(ring, _)| ring.life() == Life::Stopped)
+        self.cell.get().is_some_and(|(ring, _)| {
+            ring.header().journal_end.is_reached() || ring.life() == Life::Stopped
+        })
     }
 }
 

@@ -143,6 +143,12 @@ impl<E: Event> Stage for Journaling<E> {
         }
     }
 
+    fn retire(&mut self) {
+        // A writer that is left over belongs to a stage that failed: its cursors stay, too.
+        self.writer = None;
+        self.poller.end_journal();
+    }
+
     fn into_handler(self: Box<Self>) -> Box<dyn Any + Send> {
         Box::new(())
     }

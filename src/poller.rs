@@ -183,6 +183,12 @@ impl<E: Event> Poller<E> {
         &self.name
     }
 
+    /// Says that the journal's cursors never move again.
+    #[cfg(feature = "journal")]
+    pub(crate) fn end_journal(&self) {
+        self.slots.header().journal_end.reach();
+    }
+
     #[cfg(feature = "journal")]
     pub(crate) fn life(&self) -> Life {
         self.ring.life()

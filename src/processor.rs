@@ -84,6 +84,8 @@ pub(crate) trait Stage: Send {
     fn work(&mut self) -> Work;
     /// Runs the stop hook and whatever must be done before the thread ends.
     fn stop(&mut self) -> Result<(), Failure>;
+    /// Says, however the stage ended, that its cursors stay where they are.
+    fn retire(&mut self) {}
     /// Gives the handler back.
     fn into_handler(self: Box<Self>) -> Box<dyn Any + Send>;
 }
@@ -266,6 +268,7 @@ impl Processor {
             Outcome::Stranded => (self.fail)(Failure::Stranded { stage }),
             _ => {}
         }
+        named.stage.retire();
         Ended { named, outcome }
     }
 }

@@ -362,3 +362,38 @@ fn a_panic_halts_the_bus_and_the_journal_still_holds_what_was_published() {
         Recovery::open(scratch.path()).expect("a journal").state::<Ledger>().expect("state");
     assert_eq!(recovered.next_sequence().get(), published);
 }
+
+#[test]
+fn a_journal_that_fails_halts_the_bus_frees_everybody_and_is_the_error() {
+    #[derive(rkyv::Archive, rkyv::Serialize, Event)]
+    #[event(name = "test.huge", version = 1)]
+    struct Huge {
+        words: [u64; 7_000],
+    }
+    let scratch = Scratch::new("fails");
+    let mut input = Bus::<Huge>::builder(2);
+    // An event of 56,000 bytes does not fit a segment of 64 KiB with its header, index and footer.
+    input.when_full(WhenFull::Yield(None)).journal(scratch.path(), options());
+    let mut output = Bus::<Caused<Moved>>::builder(2);
+    output.when_full(WhenFull::Yield(None));
+    output.handler("gateway", |_: &ArchivedCaused<Moved>, _: Sequence, _: bool| {}).behind_ring(
+        &input,
+        Journaled,
+        |intent| intent.cause.to_native(),
+    );
+    let (mut intents, output) = output.start().expect("a sound bus");
+    // The engine blocks on the output ring, whose gateway waits for what is never journaled.
+    input.handler("engine", move |_: &ArchivedHuge, cause: Sequence, _: bool| {
+        while intents.publish(&Caused { cause, n: 0, payload: moved(0) }).is_ok() {}
+    });
+    let (mut producer, input) = input.start().expect("a sound bus");
+    while producer.publish(&Huge { words: [1; 7_000] }).is_ok() {}
+    let error = input.shutdown(Drain::Complete).expect_err("the journal failed");
+    let text = error.to_string();
+    assert!(text.contains("does not fit a segment"), "{text}");
+    assert!(
+        error.report().consumers.iter().all(|line| line.outcome != tourbillon::Outcome::Running)
+    );
+    let error = output.shutdown(Drain::Complete).expect_err("the gateway was stranded");
+    assert!(error.to_string().contains("`gateway`"), "{error}");
+}

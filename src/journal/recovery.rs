@@ -9,7 +9,7 @@
 //! |---|---|---|---|---|
 //! | sound | – | yes | – | *missing*: a sealed segment has a successor |
 //! | sound | – | no | – | *keep* |
-//! | none | none | yes | – | *discard*: prepared ahead, never used |
+//! | none | none | yes | – | *discard*: prepared ahead, never used; its name is used again |
 //! | none | none, or cut | – | below the bound | *refuse* |
 //! | none | none, or cut | – | at or above the bound | *cut* here and all behind it |
 //! | none | whole | – | – | *keep* |
@@ -114,6 +114,9 @@ pub(crate) struct Recovered {
     pub(crate) next_ordinal: u64,
     pub(crate) next: Sequence,
     pub(crate) cuts: Vec<Cut>,
+    /// Segments without a frame, rising: the first stays, since the one before it may be sealed and
+    /// needs a successor; the writer's next segment takes its name.
+    blanks: Vec<(u64, String)>,
 }
 
 /// Recovers the journal in `directory`, whose lock the caller holds.
@@ -137,10 +140,18 @@ pub(crate) fn recover(
         next_ordinal,
         next: Sequence::ZERO,
         cuts: Vec::new(),
+        blanks: Vec::new(),
     };
     let mut is_cut = false;
     for (at, segment) in found.iter().enumerate() {
         is_cut = recovered.take(directory, segment, found.get(at + 1), bound, is_cut)?;
+    }
+    if let Some((ordinal, _)) = recovered.blanks.first() {
+        recovered.next_ordinal = *ordinal;
+    }
+    // From the last down, so that a crash in between leaves no gap.
+    for (_, name) in recovered.blanks.iter().skip(1).rev() {
+        directory.remove(name)?;
     }
     Ok(recovered)
 }
@@ -179,8 +190,7 @@ impl Recovered {
                 Ok(false)
             }
             Decision::Discard => {
-                directory.remove(&found.name)?;
-                self.next_ordinal = self.next_ordinal.min(found.header.ordinal);
+                self.blanks.push((found.header.ordinal, found.name.clone()));
                 Ok(is_cut)
             }
             Decision::Refuse => Err(found.refuse(directory, scan, hole..bound)),
@@ -239,8 +249,7 @@ impl Recovered {
             .map_err(|error| JournalError::io(&directory.path_of(name), "sync", error))
     }
 
-    /// Copies what is unusable aside, syncs the copy, then zeroes it; a segment without any usable
-    /// frame goes altogether.
+    /// Copies what is unusable aside, syncs the copy, then zeroes it.
     fn cut(
         &mut self,
         directory: &Directory,
@@ -265,15 +274,15 @@ impl Recovered {
             });
         }
         drop(bytes);
-        if is_whole {
-            self.next_ordinal = self.next_ordinal.min(found.header.ordinal);
-            return directory.remove(&found.name);
-        }
         let file = directory.open_file(&found.name, Access::ReadWrite)?;
         zero(&file, from, written)
             .and_then(|()| file.sync_all())
             .map_err(|error| JournalError::io(&path, "cut", error))?;
-        self.keep(found.info(scan));
+        if is_whole {
+            self.blanks.push((found.header.ordinal, found.name.clone()));
+        } else {
+            self.keep(found.info(scan));
+        }
         Ok(())
     }
 }

@@ -221,6 +221,71 @@ fn a_segment_of_another_journal_is_refused() {
 }
 
 #[test]
+fn a_crash_between_two_recoveries_is_one_more_crash() {
+    let scratch = Scratch::new("twice");
+    let (mut writer, _) = create(&scratch);
+    append(&mut writer, 0..1500);
+    writer.finish().expect("a clean end");
+    let last = (0..).take_while(|&n| scratch.segment(n).exists()).last().expect("segments");
+    // The last segment loses its frames to a power cut, its sealed predecessor does not.
+    let mut bytes = std::fs::read(scratch.segment(last)).expect("read");
+    bytes[4096..].fill(0);
+    std::fs::write(scratch.segment(last), &bytes).expect("written");
+    let ends: Vec<u64> = (0..3)
+        .map(|_| open(&scratch).expect("as often as you like").next_sequence().get())
+        .collect();
+    assert!(ends[0] > 0 && ends[0] < 1500 && ends.iter().all(|&end| end == ends[0]), "{ends:?}");
+    // Its opening frame torn is the same, and what is left of it is kept once.
+    bytes[4096 + 8] = 7;
+    std::fs::write(scratch.segment(last), &bytes).expect("written");
+    assert_eq!(open(&scratch).expect("sound").cuts().len(), 1);
+    assert!(open(&scratch).expect("sound").cuts().is_empty());
+    let (mut writer, _) = open(&scratch).expect("sound").into_writer().expect("a writer");
+    append(&mut writer, ends[0]..2000);
+    writer.finish().expect("a clean end");
+    assert_holds(&open(&scratch).expect("sound"), 0, 2000);
+}
+
+#[test]
+fn a_hole_in_the_middle_that_was_never_acknowledged_is_cut_with_all_behind_it() {
+    let scratch = Scratch::new("hole");
+    let (mut writer, _) = create(&scratch);
+    append(&mut writer, 0..2000);
+    drop(writer);
+    // As if no sync had ever returned: footers gone, every lag says nothing.
+    let count = (0..).take_while(|&n| scratch.segment(n).exists()).count() as u64;
+    assert!(count >= 3);
+    for ordinal in 0..count {
+        let path = scratch.segment(ordinal);
+        let mut bytes = std::fs::read(&path).expect("read");
+        let header = segment::Header::decode(&path, &bytes).expect("a header");
+        let salt = frame::Salt::new(header.salt);
+        let mut at = header.frames_range().start;
+        while let Ok(found) = frame::decode(&bytes[at..], salt) {
+            let head = frame::Head { lag: frame::NO_LAG, ..found.head };
+            let (payload, space) = (found.payload.to_vec(), found.space_bytes);
+            frame::encode(&mut bytes[at + 4..at + space], &head, &payload, salt);
+            at += space;
+        }
+        if ordinal == 1 {
+            bytes[20_000..24_096].fill(0);
+        }
+        let footer = bytes.len() - segment::FOOTER_BYTES;
+        bytes[footer..].fill(0);
+        std::fs::write(&path, bytes).expect("written");
+    }
+    let (survived, cuts) = {
+        let open = open(&scratch).expect("a torn tail, if a long one");
+        (open.next_sequence().get(), open.cuts().len() as u64)
+    };
+    assert!(survived > 0 && survived < 2000);
+    assert_eq!(cuts, count - 1, "what lies behind the hole is kept, segment by segment");
+    let open = open(&scratch).expect("sound");
+    assert!(open.cuts().is_empty());
+    assert_holds(&open, 0, survived);
+}
+
+#[test]
 fn an_event_larger_than_a_segment_is_refused_and_the_journal_goes_on() {
     let scratch = Scratch::new("large");
     let (mut writer, _) = create(&scratch);

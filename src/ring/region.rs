@@ -14,7 +14,7 @@
 use crate::cursor::Cursor;
 use crate::ring::gate::Gates;
 use crate::ring::slot::SlotHead;
-use crate::ring::state::{Roll, State};
+use crate::ring::state::{JournalEnd, Roll, State};
 use crate::sequence::Sequence;
 use core::{
     mem::{align_of, needs_drop, size_of},
@@ -60,6 +60,7 @@ pub(crate) struct Header {
     pub(crate) gate_table: Gates,
     pub(crate) state: State,
     pub(crate) roll: Roll,
+    pub(crate) journal_end: JournalEnd,
 }
 
 const fn slots_offset_bytes() -> usize {
@@ -123,6 +124,7 @@ impl Region {
             gate_table: Gates::new(start),
             state: State::open(),
             roll: Roll::empty(),
+            journal_end: JournalEnd::not_yet(),
         };
         // SAFETY: the header lies at the start of the allocation, page aligned, unshared.
         unsafe { self.base.cast::<Header>().write(header) };

@@ -55,6 +55,27 @@ impl State {
     }
 }
 
+/// Set once the journal's cursors never move again, whatever the bus still does.
+pub(crate) struct JournalEnd(AtomicU64);
+
+impl JournalEnd {
+    pub(crate) fn not_yet() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    #[cfg_attr(not(feature = "journal"), allow(dead_code, reason = "there is no journal"))]
+    pub(crate) fn reach(&self) {
+        // ORDERING: Release; pairs with the Acquire in `is_reached`: whoever sees the end sees the
+        // cursors where they stay.
+        self.0.store(1, Ordering::Release);
+    }
+
+    pub(crate) fn is_reached(&self) -> bool {
+        // ORDERING: Acquire; pairs with the Release in `reach`.
+        self.0.load(Ordering::Acquire) != 0
+    }
+}
+
 /// Counts the bus's running threads. The last one out says so.
 pub(crate) struct Roll(AtomicU64);
 
