@@ -266,7 +266,11 @@ impl<E: Event> Batch<'_, E> {
     #[inline(always)]
     fn seek(&mut self) -> bool {
         while self.next < self.end {
+            if self.poller.slots.is_published(self.next) {
+                return self.passes();
+            }
             match self.poller.slots.stamp(self.next) {
+                // Published between the two looks.
                 Stamp::Published => return self.passes(),
                 Stamp::Aborted => self.next = self.next.next(),
                 Stamp::Pending => self.end = self.next,
