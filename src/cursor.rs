@@ -44,6 +44,24 @@ impl Cursor {
     }
 }
 
+/// A number for reports.
+#[derive(Debug, Default)]
+#[cfg_attr(not(feature = "journal"), allow(dead_code, reason = "the journal counts"))]
+pub(crate) struct Counter(AtomicU64);
+
+#[cfg_attr(not(feature = "journal"), allow(dead_code, reason = "the journal counts"))]
+impl Counter {
+    pub(crate) fn add(&self, count: u64) {
+        // ORDERING: Relaxed; a report, nothing is read on its account.
+        self.0.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        // ORDERING: Relaxed; as above.
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 impl fmt::Debug for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Cursor({:?})", self.peek())

@@ -215,6 +215,9 @@ impl Processor {
     pub(crate) fn run(mut self) -> Vec<Ended> {
         let mut ended = Vec::with_capacity(self.stages.len());
         let _counted = BusThread::enter();
+        // The first sleep of a thread allocates its place in the queue of sleepers: not later.
+        #[cfg(not(loom))]
+        self.bell.sleep(core::time::Duration::ZERO, || false);
         let mut idler = Idler::new(self.wait, affinity::cores());
         while !self.stages.is_empty() {
             let mut at = 0;

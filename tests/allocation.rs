@@ -1,11 +1,16 @@
 //! The way of an event allocates nothing: counted, over a million events.
 //!
-//! The counter is the thread's own, so neither the test harness nor a neighbour is counted. What
-//! runs on a thread of the bus is counted there: `on_start` and `on_stop` of a stage run on it.
+//! The counter is the thread's own, so neither the test harness nor a neighbour is counted. What the
+//! journal allocates is counted on its thread, by a stage that shares it.
 
+mod common;
+
+use common::{Scratch, a_core};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use tourbillon::{Bus, Event, Polled, Poller, Producer, WhenFull};
+use tourbillon::{
+    Bus, Drain, Event, Handler, JournalOptions, Polled, Poller, Producer, Sequence, WhenFull,
+};
 
 struct Counting;
 
@@ -160,4 +165,59 @@ fn a_box_on_the_path_is_counted() {
     let counted = pass(100, one_by_one, |price| boxed = Some(Box::new(price)));
     assert_eq!(counted, EVENTS);
     assert_eq!(boxed.map(|price| *price), Some(EVENTS as i64 - 1));
+}
+
+/// Shares a thread with the journal stage and remembers what that thread has allocated.
+struct Meter {
+    /// What the thread had allocated at the first event, its own start behind it.
+    at_start: Option<u64>,
+    counted: u64,
+    boxes: Option<Box<u64>>,
+    is_boxing: bool,
+}
+
+impl Handler<Tick> for Meter {
+    fn on_event(&mut self, _: &ArchivedTick, sequence: Sequence, _: bool) {
+        self.at_start.get_or_insert(ALLOCATIONS.get());
+        if self.is_boxing && sequence.get() == EVENTS / 2 {
+            self.boxes = Some(Box::new(sequence.get()));
+        }
+    }
+
+    fn on_batch_end(&mut self, _: Sequence) {
+        self.counted = ALLOCATIONS.get() - self.at_start.unwrap_or(0);
+    }
+}
+
+/// Journals a million events over many rolls; gives what publishing and journaling allocated.
+fn journaled(is_boxing: bool) -> (u64, u64) {
+    let scratch = Scratch::new(if is_boxing { "allocation-box" } else { "allocation" });
+    let mut builder = Bus::builder(SLOTS as usize);
+    builder.when_full(WhenFull::Yield(None));
+    let options = JournalOptions::default().segment_bytes(1 << 20);
+    builder.journal(scratch.path(), options).core(a_core());
+    let meter = Meter { at_start: None, counted: 0, boxes: None, is_boxing };
+    builder.handler("meter", meter).after(["journal"]).core(a_core());
+    let (mut producer, bus) = builder.start().expect("a sound bus");
+    let published = allocations(|| {
+        for n in 0..EVENTS {
+            producer.publish(&tick(n)).expect("an open bus");
+        }
+    });
+    let mut report = bus.shutdown(Drain::Complete).expect("a clean end");
+    let stats = report.journal().expect("it had one");
+    assert!(stats.rolls > 40, "{stats:?}");
+    let meter: Meter = report.take("meter").expect("its handler");
+    assert_eq!(meter.boxes.is_some(), is_boxing);
+    (published, meter.counted)
+}
+
+#[test]
+fn journaling_allocates_nothing_rolls_included() {
+    assert_eq!(journaled(false), (0, 0));
+}
+
+#[test]
+fn one_box_beside_the_journal_is_counted() {
+    assert_eq!(journaled(true), (0, 1));
 }

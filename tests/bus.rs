@@ -1,5 +1,8 @@
 //! What a bus promises about threads, panics and goodbyes.
 
+mod common;
+
+use common::a_core;
 use std::sync::mpsc;
 use std::time::Duration;
 use tourbillon::{
@@ -79,9 +82,9 @@ fn fused_stages_see_an_event_in_graph_order() {
             let _ = told.send((name, tick.value.to_native()));
         }
     };
-    builder.handler("b", stage("b")).after(["a"]).core(0);
-    builder.handler("a", stage("a")).core(0);
-    let (mut producer, bus) = builder.start().expect("core 0 is always there");
+    builder.handler("b", stage("b")).after(["a"]).core(a_core());
+    builder.handler("a", stage("a")).core(a_core());
+    let (mut producer, bus) = builder.start().expect("a core of this process");
     producer.publish(&Tick { value: 7 }).expect("room");
     bus.shutdown(Drain::Complete).expect("a clean end");
     drop(told);

@@ -66,7 +66,7 @@ pub(crate) fn start_preparer(
         for ordinal in ordinal.. {
             let prepared = plan.prepare(ordinal);
             let is_last = prepared.is_err();
-            progress.count(|stats| stats.segments_prepared += u64::from(!is_last));
+            progress.counts.segments_prepared.add(u64::from(!is_last));
             if let Err(unwanted) = sender.send(prepared) {
                 if unwanted.0.is_ok() {
                     // Recovery removes an empty segment too, should this fail.
@@ -136,7 +136,7 @@ impl Committer {
             Commit::Sync { map, from, to, durable } => {
                 if from < to {
                     map.sync(*from, *to)?;
-                    self.progress.count(|stats| stats.syncs += 1);
+                    self.progress.counts.syncs.add(1);
                 }
                 self.progress.synced(*durable);
                 Ok(())

@@ -219,7 +219,7 @@ impl OpenJournal {
             schemas: self.schemas,
         };
         let map = plan.prepare(self.next_ordinal)?;
-        progress.count(|stats| stats.segments_prepared += 1);
+        progress.counts.segments_prepared.add(1);
         let chain = helper::seal(&self.directory, &self.segments)?;
         let next_ordinal = self.next_ordinal + 1;
         let (commits, committer) =

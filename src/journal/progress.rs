@@ -2,7 +2,7 @@
 //! after a sync that covers it has returned; after the first failed sync it never moves again.
 //! *Source*: the fsync failures of 2018, and what became of the databases that retried.
 
-use crate::cursor::Cursor;
+use crate::cursor::{Counter, Cursor};
 use crate::journal::error::JournalError;
 use crate::sequence::Sequence;
 use parking_lot::{Condvar, Mutex};
@@ -19,7 +19,7 @@ pub(crate) struct Progress {
     is_over: Cursor,
     end: Mutex<Option<JournalError>>,
     bell: Condvar,
-    stats: Mutex<JournalStats>,
+    pub(crate) counts: Counts,
 }
 
 /// What a journal has done since it was opened.
@@ -38,6 +38,16 @@ pub struct JournalStats {
     pub syncs: u64,
 }
 
+/// The same, counted without a lock.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) segments_prepared: Counter,
+    pub(crate) rolls: Counter,
+    pub(crate) stalls: Counter,
+    pub(crate) frames_bytes: Counter,
+    pub(crate) syncs: Counter,
+}
+
 impl Progress {
     /// Everything below `start` is on the disk already.
     pub(crate) fn new(start: Sequence) -> Arc<Self> {
@@ -48,7 +58,7 @@ impl Progress {
             is_over: Cursor::new(Sequence::ZERO),
             end: Mutex::new(None),
             bell: Condvar::new(),
-            stats: Mutex::new(JournalStats::default()),
+            counts: Counts::default(),
         })
     }
 
@@ -106,11 +116,13 @@ impl Progress {
         self.end.lock().clone().unwrap_or(JournalError::Closed)
     }
 
-    pub(crate) fn count(&self, count: impl FnOnce(&mut JournalStats)) {
-        count(&mut self.stats.lock());
-    }
-
     pub(crate) fn stats(&self) -> JournalStats {
-        *self.stats.lock()
+        JournalStats {
+            segments_prepared: self.counts.segments_prepared.get(),
+            rolls: self.counts.rolls.get(),
+            stalls: self.counts.stalls.get(),
+            frames_bytes: self.counts.frames_bytes.get(),
+            syncs: self.counts.syncs.get(),
+        }
     }
 }

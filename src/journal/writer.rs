@@ -11,7 +11,7 @@ use crate::journal::map::SegmentMap;
 use crate::journal::progress::{JournalStats, Progress};
 use crate::sequence::Sequence;
 use core::time::Duration;
-use crossbeam_channel::{Receiver, Sender, TryRecvError};
+use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -148,7 +148,7 @@ impl JournalWriter {
         self.commit();
         self.progress.wait_durable(self.next)?;
         self.mark();
-        self.progress.count(|stats| stats.frames_bytes += self.open.frames_bytes());
+        self.progress.counts.frames_bytes.add(self.open.frames_bytes());
         Ok(())
     }
 
@@ -185,12 +185,25 @@ impl JournalWriter {
     }
 
     fn give(&mut self, to: usize) {
-        let Some(helpers) = &self.helpers else { return };
         let (map, from) = (Arc::clone(&self.open.map), self.open.given);
-        // A committer that is gone has poisoned the journal first, and whoever waits is told.
-        let _ = helpers.commits.send(Commit::Sync { map, from, to, durable: self.next });
+        self.hand_over(Commit::Sync { map, from, to, durable: self.next });
         self.open.given = to;
         self.committed = self.next;
+    }
+
+    /// Gives the committer work, and naps where it is far behind: a blocking send would allocate.
+    fn hand_over(&self, mut commit: Commit) {
+        let Some(helpers) = &self.helpers else { return };
+        loop {
+            match helpers.commits.try_send(commit) {
+                // A committer that is gone has poisoned the journal first; whoever waits is told.
+                Ok(()) | Err(TrySendError::Disconnected(_)) => return,
+                Err(TrySendError::Full(back)) => {
+                    commit = back;
+                    std::thread::park_timeout(NAP);
+                }
+            }
+        }
     }
 
     /// Fills the page, so that the next frame starts one that no sync has seen. Fewer bytes than a
@@ -238,21 +251,16 @@ impl JournalWriter {
         let at = map.frames_start();
         let opened = Open { map, at, given: at, first: self.next };
         let left = core::mem::replace(&mut self.open, opened);
-        self.progress.count(|stats| {
-            stats.rolls += 1;
-            stats.frames_bytes += left.frames_bytes();
-        });
+        self.progress.counts.rolls.add(1);
+        self.progress.counts.frames_bytes.add(left.frames_bytes());
         self.write(Kind::Open, self.next, &[]);
-        if let Some(helpers) = &self.helpers {
-            // As in `give`.
-            let _ = helpers.commits.send(Commit::Seal {
-                map: left.map,
-                frames_end: left.at,
-                first: left.first,
-                end: self.next,
-                last_time_ns: self.last_time_ns,
-            });
-        }
+        self.hand_over(Commit::Seal {
+            map: left.map,
+            frames_end: left.at,
+            first: left.first,
+            end: self.next,
+            last_time_ns: self.last_time_ns,
+        });
         Ok(())
     }
 
@@ -263,7 +271,7 @@ impl JournalWriter {
             Ok(prepared) => prepared,
             Err(TryRecvError::Disconnected) => Err(JournalError::Closed),
             Err(TryRecvError::Empty) => {
-                self.progress.count(|stats| stats.stalls += 1);
+                self.progress.counts.stalls.add(1);
                 Self::wait_for_segment(&helpers.prepared)
             }
         }
@@ -281,7 +289,7 @@ impl JournalWriter {
     }
 }
 
-/// How long a stalled writer sleeps between two looks.
+/// How long a writer that waits for its helpers sleeps between two looks.
 const NAP: Duration = Duration::from_micros(50);
 
 static ZEROS: [u8; 2 * PAGE_BYTES] = [0; 2 * PAGE_BYTES];

@@ -106,10 +106,10 @@ impl Gates {
     ///
     /// `published` bounds the answer when no consumer gates. Also gives the gate in the way.
     pub(crate) fn free_below(&self, published: Sequence) -> (Sequence, Option<GateIndex>) {
-        let (wanted, _) = self.slowest(published);
+        let (wanted, gate) = self.slowest(published);
         self.announce(wanted);
-        let (sure, gate) = self.slowest(published);
-        (sure.min(wanted), gate)
+        let sure = self.slowest(published);
+        if sure.0 < wanted { sure } else { (wanted, gate) }
     }
 
     fn announce(&self, below: Sequence) {

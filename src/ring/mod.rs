@@ -44,13 +44,15 @@ pub(crate) struct Ring {
     region: Arc<Region>,
     /// Who stands at which gate; read for errors and reports alone.
     names: RwLock<Vec<Arc<str>>>,
+    /// The name of a gate that was given up meanwhile; made ahead, since errors allocate nothing.
+    nobody: Arc<str>,
 }
 
 impl Ring {
     /// A ring of `shape` whose next event is `start`; `None` if it exceeds the address space.
     pub(crate) fn new(shape: Shape, start: Sequence) -> Option<Arc<Self>> {
         let region = Arc::new(Region::new(shape, start)?);
-        Some(Arc::new(Self { region, names: RwLock::new(Vec::new()) }))
+        Some(Arc::new(Self { region, names: RwLock::new(Vec::new()), nobody: Arc::from("(left)") }))
     }
 
     /// Adds a consumer that starts at `from`; `None` if all gates are taken.
@@ -95,7 +97,7 @@ impl Ring {
 
     pub(crate) fn gate_name(&self, gate: Option<GateIndex>) -> Arc<str> {
         gate.and_then(|gate| self.names.read().get(gate.get()).cloned())
-            .unwrap_or_else(|| Arc::from("(left)"))
+            .unwrap_or_else(|| Arc::clone(&self.nobody))
     }
 }
 

@@ -35,3 +35,13 @@ impl Drop for Scratch {
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
+
+/// A core that this process may run on.
+#[allow(dead_code, reason = "not every test pins")]
+pub(crate) fn a_core() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+    let digits =
+        |text: &str| text.trim().chars().take_while(char::is_ascii_digit).collect::<String>();
+    list.and_then(|list| digits(list).parse().ok()).unwrap_or(0)
+}
