@@ -107,8 +107,8 @@ mutant stamp_before_bytes full publish::one_to_one_wraps_twice ring/slot.rs \
     'self.head(sequence).payload.with_mut(|_| {' \
     'self.publish(sequence); self.head(sequence).payload.with_mut(|_| {'
 mutant stamp_of_any_lap full publish::one_to_one_wraps_twice ring/slot.rs \
-    'if stamp == sequence.get() + 1 {' \
-    'if stamp != 0 && stamp & ABORTED == 0 {'
+    'self.stamp_word(sequence) == sequence.get() + 1' \
+    '{ let stamp = self.stamp_word(sequence); stamp != 0 && stamp & ABORTED == 0 }'
 
 # R1: what is not published is aborted, and never seen.
 mutant abort_stamped_as_published quick publish::dropped_claims_are_skipped ring/slot.rs \
@@ -187,11 +187,11 @@ mutant no_fence_in_join full joining::a_joiner_at_a_free_ring_misses_nothing rin
         fence(Ordering::SeqCst);' \
     ''
 mutant no_second_scan full joining::a_joiner_at_a_free_ring_misses_nothing ring/gate.rs \
-    '(sure.min(wanted), gate)' \
-    '(wanted, gate)'
+    'if sure.0 < wanted { sure } else { (wanted, gate) }' \
+    '{ let _ = sure; (wanted, gate) }'
 mutant second_scan_beyond_the_announced full joining::a_joiner_beside_a_consumer_misses_nothing ring/gate.rs \
-    '(sure.min(wanted), gate)' \
-    '(sure, gate)'
+    'if sure.0 < wanted { sure } else { (wanted, gate) }' \
+    '{ let _ = gate; sure }'
 mutant not_announced full joining::a_joiner_at_a_free_ring_misses_nothing ring/gate.rs \
     'self.limit.raise(below);' \
     ''
