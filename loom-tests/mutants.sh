@@ -44,7 +44,7 @@ failed=0
 ran=0
 
 mkdir "$copy/loom-tests"
-cp -r "$here/../Cargo.toml" "$here/../Cargo.lock" "$here/../src" "$here/../derive" "$copy/"
+cp -r "$here"/../{Cargo.toml,Cargo.lock,src,derive,examples,benches} "$copy/"
 cp -r "$here/Cargo.toml" "$here/Cargo.lock" "$here/.cargo" "$here/tests" "$copy/loom-tests/"
 
 row() { printf '%-40s %-63s %s\n' "$1" "$2" "$3"; }
@@ -107,8 +107,8 @@ mutant stamp_before_bytes full publish::one_to_one_wraps_twice ring/slot.rs \
     'self.head(sequence).payload.with_mut(|_| {' \
     'self.publish(sequence); self.head(sequence).payload.with_mut(|_| {'
 mutant stamp_of_any_lap full publish::one_to_one_wraps_twice ring/slot.rs \
-    'self.stamp_word(sequence) == sequence.get() + 1' \
-    '{ let stamp = self.stamp_word(sequence); stamp != 0 && stamp & ABORTED == 0 }'
+    'if stamp == sequence.get() + 1 {' \
+    'if stamp != 0 && stamp & ABORTED == 0 {'
 
 # R1: what is not published is aborted, and never seen.
 mutant abort_stamped_as_published quick publish::dropped_claims_are_skipped ring/slot.rs \
