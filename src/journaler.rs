@@ -116,9 +116,16 @@ impl<E: Event> Journaling<E> {
         }
     }
 
-    /// Whether everything that will ever be published has been written.
+    /// Whether everything that will ever come here has been written. On a halted bus a stage above
+    /// this one may have stopped short of the end.
     fn is_over(&self) -> bool {
-        self.poller.life() != Life::Open && self.poller.lag_events() == 0
+        match self.poller.life() {
+            Life::Open => false,
+            Life::Draining => self.poller.lag_events() == 0,
+            Life::Halted | Life::Stopped => {
+                self.poller.lag_events() == 0 || self.poller.has_upstream()
+            }
+        }
     }
 }
 

@@ -205,6 +205,11 @@ impl<E: Event> Poller<E> {
         unsafe { self.slots.view(self.next) }
     }
 
+    #[cfg(feature = "journal")]
+    pub(crate) fn has_upstream(&self) -> bool {
+        !self.barrier.upstream.is_empty() || !self.barrier.causes.is_empty()
+    }
+
     /// Walks what is published whether or not the bus is halted: for the journal stage, which
     /// drains in every case.
     #[cfg(feature = "journal")]

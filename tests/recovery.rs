@@ -320,6 +320,19 @@ fn with_the_journal_stage_held_back_no_intent_leaves() {
 }
 
 #[test]
+fn a_halt_ends_a_journal_stage_whose_upstream_stopped_short() {
+    let scratch = Scratch::new("short");
+    let mut builder = Bus::<Moved>::builder(8);
+    builder.poller("holder");
+    builder.journal(scratch.path(), options()).after(["holder"]);
+    let (mut producer, bus) = builder.start().expect("a sound bus");
+    producer.publish(&moved(0)).expect("room");
+    let report = bus.shutdown(Drain::Halt).expect("halted on request");
+    let line = report.consumer("journal").expect("its line");
+    assert_eq!((line.lag_events, &line.outcome), (1, &tourbillon::Outcome::Stopped));
+}
+
+#[test]
 fn a_bus_that_stopped_short_strands_whoever_waits_for_it_and_says_so() {
     let scratch = Scratch::new("stranded");
     let mut input = Bus::<Moved>::builder(8);

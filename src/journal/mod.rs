@@ -99,25 +99,14 @@ impl Journal {
         options.validate()?;
         let directory = Arc::new(Directory::create(dir)?);
         let lock = Lock::take(&directory)?;
-        let holds_one = |name: &String| segment::ordinal_of(name).is_some();
-        if directory.names()?.iter().any(holds_one) {
+        if holds_segments(&directory.names()?) {
             return Err(JournalError::AlreadyExists { dir: dir.to_owned() });
         }
-        let id = u128::from(helper::random_u64()?) << 64 | u128::from(helper::random_u64()?);
-        Ok(OpenJournal {
-            directory,
-            lock,
-            options: options.clone(),
-            id,
-            schemas: schemas.iter().map(SchemaEntry::from).collect(),
-            segments: Vec::new(),
-            next_ordinal: 0,
-            next: Sequence::ZERO,
-            cuts: Vec::new(),
-        })
+        OpenJournal::empty(directory, lock, options, schemas)
     }
 
-    /// Takes the lock of the journal in `dir`, validates every segment, cuts a torn tail.
+    /// Takes the lock of the journal in `dir`, validates every segment, cuts a torn tail. A journal
+    /// whose creation was interrupted is empty.
     pub(crate) fn open(
         dir: &Path,
         options: &JournalOptions,
@@ -125,11 +114,15 @@ impl Journal {
     ) -> Result<OpenJournal, JournalError> {
         options.validate()?;
         let directory = Arc::new(Directory::open(dir)?);
-        let holds_one = |name: &String| segment::ordinal_of(name).is_some();
-        if !directory.names()?.iter().any(holds_one) {
+        let names = directory.names()?;
+        let first = format!("{}.tmp", segment::file_name(0));
+        if !holds_segments(&names) && !names.contains(&first) {
             return Err(JournalError::NoJournal { dir: dir.to_owned() });
         }
         let lock = Lock::take(&directory)?;
+        if !holds_segments(&directory.names()?) {
+            return OpenJournal::empty(directory, lock, options, schemas);
+        }
         let schemas: Vec<SchemaEntry> = schemas.iter().map(SchemaEntry::from).collect();
         let recovered = recovery::recover(&directory, &schemas)?;
         Ok(OpenJournal {
@@ -144,6 +137,10 @@ impl Journal {
             cuts: recovered.cuts,
         })
     }
+}
+
+fn holds_segments(names: &[String]) -> bool {
+    names.iter().any(|name| segment::ordinal_of(name).is_some())
 }
 
 /// A sound journal whose lock is held, before anything is appended.
@@ -161,6 +158,27 @@ pub struct OpenJournal {
 }
 
 impl OpenJournal {
+    /// A new journal without an event.
+    fn empty(
+        directory: Arc<Directory>,
+        lock: Lock,
+        options: &JournalOptions,
+        schemas: &[SchemaId],
+    ) -> Result<Self, JournalError> {
+        let id = u128::from(helper::random_u64()?) << 64 | u128::from(helper::random_u64()?);
+        Ok(Self {
+            directory,
+            lock,
+            options: options.clone(),
+            id,
+            schemas: schemas.iter().map(SchemaEntry::from).collect(),
+            segments: Vec::new(),
+            next_ordinal: 0,
+            next: Sequence::ZERO,
+            cuts: Vec::new(),
+        })
+    }
+
     /// The journal's identity, drawn at random when it was created.
     #[must_use]
     pub fn id(&self) -> u128 {

@@ -167,6 +167,20 @@ fn what_is_no_journal_is_refused_by_name() {
 }
 
 #[test]
+fn an_interrupted_creation_is_an_empty_journal_and_a_lost_one_is_none() {
+    let scratch = Scratch::new("interrupted");
+    std::fs::create_dir_all(&scratch.0).expect("a directory");
+    std::fs::write(scratch.0.join("lock"), b"1\n").expect("written");
+    assert!(matches!(open(&scratch), Err(JournalError::NoJournal { .. })));
+    let tmp = scratch.0.join(format!("{}.tmp", segment::file_name(0)));
+    std::fs::write(&tmp, [0; 100]).expect("written");
+    let (mut writer, _) = open(&scratch).expect("empty").into_writer().expect("a writer");
+    append(&mut writer, 0..10);
+    writer.finish().expect("a clean end");
+    assert_holds(&open(&scratch).expect("sound"), 0, 10);
+}
+
+#[test]
 fn another_schema_is_refused_by_name_and_version() {
     let scratch = Scratch::new("schema");
     let (mut writer, _) = create(&scratch);
