@@ -1,4 +1,79 @@
-//! tourbillon
+//! A disruptor whose events survive `kill -9`: rkyv events in place, pinned consumers, a
+//! memory-mapped journal, and replay to the same state, bit for bit.
+//!
+//! ```text
+//!                      one ring of slots, one total order of events
+//!   Producer ──claim──► ┌────┬────┬────┬────┬────┬────┐
+//!             write     │ 7✓ │ 8✓ │ 9✗ │ 10✓│    │    │   ✓ published  ✗ aborted
+//!            publish    └─┬──┴────┴──┬─┴────┴────┴────┘
+//!                         │          ├─► journal ──────────┐ segments: journaled, durable
+//!                         │          │                     ▼
+//!                         └──────────┴─► book ──after──► gateway   .behind(Journaled)
+//!                                        &Archived<Tick>, read where it lies
+//! ```
+//!
+//! ```
+//! use tourbillon::{Bus, Drain, Event, Sequence, rkyv};
+//!
+//! #[derive(rkyv::Archive, rkyv::Serialize, Event)]
+//! #[event(name = "md.tick", version = 1)]
+//! struct Tick {
+//!     instrument: u32,
+//!     quantity: u32,
+//!     price: i64,
+//! }
+//!
+//! let mut builder = Bus::<Tick>::builder(1 << 10);
+//! let mut turnover = 0;
+//! builder.handler("book", move |tick: &ArchivedTick, _: Sequence, _: bool| {
+//!     turnover += tick.price.to_native() * i64::from(tick.quantity.to_native());
+//! });
+//! builder.poller("screen").after(["book"]);
+//! let (mut producer, mut bus) = builder.start()?;
+//! let screen = bus.take_poller("screen").expect("named above");
+//!
+//! producer.publish(&Tick { instrument: 7, quantity: 100, price: 5_853_300 })?;
+//! drop(screen); // lets go of its gate
+//! let report = bus.shutdown(Drain::Complete)?;
+//! assert_eq!(report.consumer("book").map(|book| book.lag_events), Some(0));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What is promised
+//!
+//! *Published*: `publish` has returned. *Journaled*: the whole frame is in the journal's map.
+//! *Durable*: a sync that covers it has returned, [`Durable`] stages see it, `flush` waits for it.
+//!
+//! | | without a journal | with one |
+//! |---|---|---|
+//! | order | one total order, no gap; every consumer sees it | the same, in a replay too |
+//! | delivery | every published event to every stage, once per run; nobody is lapped | effects of a [`Reactor`] at least once, with the sequence as key |
+//! | visibility | an event when its stamp is stored; a batch at once; a stage after those it stands behind | a stage [behind](StageBuilder::behind) [`Journaled`] or [`Durable`] sees nothing else |
+//! | durability | none | *journaled* survives the process, *durable* survives the power |
+//! | a kill loses | everything | what was not journaled |
+//! | a power cut loses | everything | at most what followed the last completed sync; a prefix survives |
+//! | a claim dropped or unwound | published as aborted | the same, and journaled as aborted |
+//! | a handler panics | the bus halts with the panic as its error, nobody waits | the same; the journal drains first |
+//! | disk full, sync failed | | an error; a failed sync is never retried, nothing is *durable* ever again |
+//! | bytes changed on disk | | a typed error with file and offset, or a torn tail cut and kept |
+//!
+//! # What is not promised
+//!
+//! | | why |
+//! |---|---|
+//! | exactly-once effects | a kill can fall between the effect and its record; the sequence tells them apart |
+//! | durability of what is only published | it costs a sync; stand behind [`Durable`], or `flush` |
+//! | a power cut on a disk that lies, a network file system | a flush must be one: local ext4 or XFS |
+//! | safety from others who write or cut the files | a CRC is no authenticator; a cut map is SIGBUS |
+//! | memory that flips bits before the CRC is taken | nothing here would see it |
+//! | low latency with fewer cores than threads | it works, at the pace of the scheduler |
+//! | wait-freedom | publishing takes no lock; a full ring waits for its slowest consumer, see [`WhenFull`] |
+//!
+//! # Features and compilers
+//!
+//! `journal`: the memory-mapped journal, snapshots and recovery. Without it the ring stands alone.
+//! Rust 1.89 or later, edition 2024; Linux on x86-64 and aarch64 first. The [`rkyv`] that events are
+//! derived with is re-exported; its format features must stay as they are.
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
 // The derives name this crate from outside and from inside alike.

@@ -306,9 +306,12 @@ impl Assembly {
         let (ready, is_ready) = unbounded();
         let (done, ended) = bounded(self.plan.threads.len());
         self.ring.header().roll.enter(self.plan.threads.len() as u64);
+        let is_poller = |&at: &usize| self.nodes[at].role == Role::Poller;
+        let callers = (0..stages.len()).filter(is_poller).map(|at| Arc::clone(&stages[at].0));
         let mut core = Core {
             ring: Arc::clone(&self.ring),
             bell,
+            callers: callers.collect(),
             stages,
             threads: Vec::new(),
             ended,

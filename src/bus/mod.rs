@@ -42,6 +42,8 @@ struct Core {
     ring: Arc<Ring>,
     bell: Arc<Bell>,
     stages: Vec<(Arc<str>, CursorRef)>,
+    /// Stages that run on the caller's own threads.
+    callers: Vec<Arc<str>>,
     threads: Vec<JoinHandle<()>>,
     ended: Receiver<Vec<Ended>>,
     failure: Arc<OnceLock<Failure>>,
@@ -234,7 +236,9 @@ impl Core {
         }
         for (name, cursor) in &self.stages {
             let sequence = cursor.acquire();
-            let outcome = outcomes.remove(name).unwrap_or(Outcome::Running);
+            let is_caller = self.callers.contains(name);
+            let unheard = if is_caller { Outcome::Caller } else { Outcome::Running };
+            let outcome = outcomes.remove(name).unwrap_or(unheard);
             consumers.push(ConsumerReport {
                 name: Arc::clone(name),
                 sequence,
