@@ -126,6 +126,20 @@ fn a_shutdown_that_runs_out_of_time_says_who_was_behind_by_how_much() {
     assert_eq!((line.sequence.get(), line.lag_events), (0, 3));
 }
 
+/// A poller has no thread to answer for it; it was once reported as one that never returned.
+#[test]
+fn a_poller_does_not_hold_up_a_shutdown() {
+    let mut builder = Bus::<Tick>::builder(8);
+    builder.handler("log", Log::default());
+    builder.poller("screen").after(["log"]);
+    let (mut producer, mut bus) = builder.start().expect("a sound bus");
+    let _screen = bus.take_poller("screen").expect("named above");
+    producer.publish(&Tick { value: 0 }).expect("an open bus");
+    let report = bus.shutdown(Drain::Complete).expect("a clean end");
+    let screen = report.consumer("screen").expect("its line");
+    assert_eq!((&screen.outcome, screen.lag_events), (&Outcome::Caller, 1));
+}
+
 #[test]
 fn a_bus_that_is_dropped_leaves_no_thread_behind() {
     let (gone, is_gone) = mpsc::channel::<()>();

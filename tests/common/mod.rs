@@ -1,5 +1,7 @@
 //! A directory of a test's own, removed at the end.
 
+#![allow(dead_code, reason = "each test uses a part")]
+
 use std::path::{Path, PathBuf};
 
 /// A directory that does not exist yet and is gone when this is dropped.
@@ -20,7 +22,6 @@ impl Scratch {
     }
 
     /// Its files whose names end in `suffix`, sorted.
-    #[allow(dead_code, reason = "not every test looks")]
     pub(crate) fn files(&self, suffix: &str) -> Vec<PathBuf> {
         let entries = std::fs::read_dir(&self.0).expect("the directory is there");
         let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("listed").path()).collect();
@@ -37,7 +38,6 @@ impl Drop for Scratch {
 }
 
 /// A core that this process may run on.
-#[allow(dead_code, reason = "not every test pins")]
 pub(crate) fn a_core() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
