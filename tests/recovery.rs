@@ -386,7 +386,9 @@ fn a_journal_that_fails_halts_the_bus_frees_everybody_and_is_the_error() {
     let scratch = Scratch::new("fails");
     let mut input = Bus::<Huge>::builder(2);
     // An event of 56,000 bytes does not fit a segment of 64 KiB with its header, index and footer.
-    input.when_full(WhenFull::Yield(None)).journal(scratch.path(), options());
+    // The journal stage waits for a poller of ours, so that it fails when the engine is at work.
+    input.when_full(WhenFull::Yield(None)).poller("holder");
+    input.journal(scratch.path(), options()).after(["holder"]);
     let mut output = Bus::<Caused<Moved>>::builder(2);
     output.when_full(WhenFull::Yield(None));
     output.handler("gateway", |_: &ArchivedCaused<Moved>, _: Sequence, _: bool| {}).behind_ring(
@@ -399,7 +401,15 @@ fn a_journal_that_fails_halts_the_bus_frees_everybody_and_is_the_error() {
     input.handler("engine", move |_: &ArchivedHuge, cause: Sequence, _: bool| {
         while intents.publish(&Caused { cause, n: 0, payload: moved(0) }).is_ok() {}
     });
-    let (mut producer, input) = input.start().expect("a sound bus");
+    let (mut producer, mut input) = input.start().expect("a sound bus");
+    let mut holder = input.take_poller("holder").expect("built");
+    producer.publish(&Huge { words: [1; 7_000] }).expect("room");
+    while output.published() == Sequence::ZERO {
+        std::thread::yield_now();
+    }
+    let Polled::Batch(mut batch) = holder.poll() else { panic!("one event is there") };
+    assert!(batch.next().is_some());
+    drop(batch);
     while producer.publish(&Huge { words: [1; 7_000] }).is_ok() {}
     let error = input.shutdown(Drain::Complete).expect_err("the journal failed");
     let text = error.to_string();

@@ -42,10 +42,6 @@ pub struct Args {
     #[arg(long, value_name = "BYTES", default_value_t = 32 << 20)]
     pub segment_bytes: u64,
 
-    /// For proofs: after the feed was identified, turn what is journaled already into noise.
-    #[arg(long, hide = true, requires = "recover")]
-    pub garble_journaled: bool,
-
     /// For the story: print the number of published events now and then.
     #[arg(long, hide = true)]
     pub tell: bool,

@@ -78,16 +78,15 @@ pub struct Books {
 }
 
 impl Books {
-    /// Adds an order. One by a reference that is still open replaces it; one of quantity 0 is known
-    /// and gone.
+    /// Adds an order. It takes the place of one that is open under the same reference; one of
+    /// quantity 0 is known, and gone.
     pub fn add(&mut self, reference: u64, order: Order) {
         self.known.insert(reference);
+        self.delete(reference);
         let ladder = self.ladders.entry(order.instrument).or_default();
         if order.remaining > 0 {
             ladder.grow(&order);
-            if let Some(old) = self.orders.insert(reference, order) {
-                self.ladder(old.instrument).shrink(&old, old.remaining);
-            }
+            self.orders.insert(reference, order);
         }
     }
 
@@ -232,6 +231,9 @@ mod tests {
         books.add(1, order(99, 3, Side::Buy));
         assert_eq!(books.only().expect("one").levels().collect::<Vec<_>>(), [(99, 3)]);
         assert_eq!(books.open_orders(), 1);
+        books.add(1, order(98, 0, Side::Buy));
+        assert_eq!(books.open_orders(), 0);
+        assert_eq!(books.only().expect("one").levels().count(), 0);
     }
 
     #[test]

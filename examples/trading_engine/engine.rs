@@ -4,7 +4,7 @@
 
 use crate::book::{Books, Order};
 use crate::events::{
-    Action, ArchivedFeedEvent, ArchivedMessage, FeedEvent, FeedIdentity, Intent, Side,
+    Action, ArchivedFeedEvent, Digest, FeedEvent, FeedIdentity, FeedSum, Intent, Message, Side,
 };
 use crate::strategy::Strategy;
 use rkyv::{Archive, Archived, Deserialize, Serialize, rancor::Panic};
@@ -22,10 +22,10 @@ pub struct Engine {
     pub unknown_refs: u64,
     /// Executions of every kind.
     pub trades_seen: u64,
-    /// Where in the feed the last message stood.
-    position: u64,
-    /// Digest over every message applied: one altered event alters the state.
-    inputs: Digest,
+    /// The last message.
+    pub last: Option<Message>,
+    /// Sum over every message applied: one altered event alters the state.
+    pub taken: FeedSum,
     /// Every open order, every level.
     pub books: Books,
     /// The market maker, on the first instrument that had two sides.
@@ -48,87 +48,65 @@ impl Projection for Engine {
                 let Ok(identity) = rkyv::deserialize::<FeedIdentity, Panic>(identity);
                 self.identity = Some(identity);
             }
-            ArchivedFeedEvent::Message(message) => self.message(message),
+            ArchivedFeedEvent::Message(message) => {
+                let Ok(message) = rkyv::deserialize::<Message, Panic>(message);
+                self.message(&message);
+            }
         }
     }
 }
 
 impl Engine {
-    /// Where in the feed the last message stood; `None` before the first.
-    pub fn last_position(&self) -> Option<u64> {
-        (self.events > 0).then_some(self.position)
-    }
-
-    fn message(&mut self, message: &ArchivedMessage) {
+    fn message(&mut self, message: &Message) {
         self.events += 1;
-        self.position = message.position.to_native();
-        let order = message.order.to_native();
-        let quantity = message.quantity.to_native();
-        self.note_input(message);
-        let Ok(action) = rkyv::deserialize::<Action, Panic>(&message.action);
-        match action {
-            Action::Add => self.add(message),
+        self.taken.add(message);
+        self.last = Some(*message);
+        match message.action {
+            Action::Bid => self.add(message, Side::Buy),
+            Action::Ask => self.add(message, Side::Sell),
             Action::Cancel => {
-                let reduced = self.books.reduce(order, quantity);
-                self.note_if_unknown(order, reduced);
+                let reduced = self.books.reduce(message.order, message.quantity);
+                self.note_if_unknown(message.order, reduced);
             }
             Action::Delete => {
-                let deleted = self.books.delete(order);
-                self.note_if_unknown(order, deleted);
+                let deleted = self.books.delete(message.order);
+                self.note_if_unknown(message.order, deleted);
             }
-            Action::Execute => {
-                self.trades_seen += 1;
-                let executed = self.books.reduce(order, quantity);
-                self.note_if_unknown(order, executed);
-                if let Some(resting) =
-                    executed.filter(|order| Some(order.instrument) == self.quoted)
-                {
-                    self.strategy.on_execution(resting.side, resting.price, quantity);
-                }
-            }
+            Action::Execute => self.execute(message),
             Action::ExecuteHidden => self.trades_seen += 1,
             Action::Replace => self.replace(message),
             Action::Other => return,
         }
-        self.quote(message.instrument.to_native());
+        self.quote(message.instrument);
     }
 
-    fn note_input(&mut self, message: &ArchivedMessage) {
-        let instrument = u64::from(message.instrument.to_native());
-        let (action, side) = (message.action as u64, message.side as u64);
-        self.inputs.eat_all([
-            message.position.to_native(),
-            message.order.to_native(),
-            message.replaces.to_native(),
-            message.price.to_native() as u64,
-            u64::from(message.quantity.to_native()) << 32 | instrument << 16 | action << 8 | side,
-        ]);
-    }
-
-    fn add(&mut self, message: &ArchivedMessage) {
-        let Ok(side) = rkyv::deserialize::<Side, Panic>(&message.side);
+    fn add(&mut self, message: &Message, side: Side) {
         let order = Order {
-            price: message.price.to_native(),
-            remaining: message.quantity.to_native(),
-            instrument: message.instrument.to_native(),
+            price: message.price,
+            remaining: message.quantity,
+            instrument: message.instrument,
             side,
         };
-        self.books.add(message.order.to_native(), order);
+        self.books.add(message.order, order);
+    }
+
+    fn execute(&mut self, message: &Message) {
+        self.trades_seen += 1;
+        let executed = self.books.reduce(message.order, message.quantity);
+        self.note_if_unknown(message.order, executed);
+        if let Some(resting) = executed.filter(|order| Some(order.instrument) == self.quoted) {
+            self.strategy.on_execution(resting.side, resting.price, message.quantity);
+        }
     }
 
     /// The new order keeps the side of the one it replaces. An unknown one adds nothing; one that
     /// is known and gone says no side any more, so it adds nothing either.
-    fn replace(&mut self, message: &ArchivedMessage) {
-        let replaced = message.replaces.to_native();
-        let old = self.books.delete(replaced);
-        self.note_if_unknown(replaced, old);
+    fn replace(&mut self, message: &Message) {
+        let old = self.books.delete(message.replaces);
+        self.note_if_unknown(message.replaces, old);
         if let Some(old) = old {
-            let order = Order {
-                price: message.price.to_native(),
-                remaining: message.quantity.to_native(),
-                ..old
-            };
-            self.books.add(message.order.to_native(), order);
+            let order = Order { price: message.price, remaining: message.quantity, ..old };
+            self.books.add(message.order, order);
         }
     }
 
@@ -155,16 +133,18 @@ impl Engine {
     /// Digest of the whole state, in canonical order.
     pub fn digest(&self) -> u64 {
         let mut digest = Digest::default();
-        let identity = self.identity.map(|identity| identity.digest).unwrap_or_default();
         let strategy = &self.strategy;
-        digest.eat_all([identity[0], identity[1], self.events, self.unknown_refs]);
-        digest.eat_all([self.trades_seen, self.position, self.inputs.finish()]);
-        digest.eat(u64::from(self.quoted.unwrap_or(0)));
+        if let Some(FeedIdentity { kind, symbol, digest: FeedSum([low, high]) }) = self.identity {
+            digest.eat_all([kind as u64, u64::from_le_bytes(symbol), low, high]);
+        }
+        let FeedSum([low, high]) = self.taken;
+        digest.eat_all([self.events, self.unknown_refs, self.trades_seen, low, high]);
+        digest.eat(self.quoted.map_or(0, |quoted| 1 + u64::from(quoted)));
         digest.eat_all([strategy.position as u64, strategy.cash as u64]);
         digest.eat_all([strategy.sent, strategy.refused]);
         for quote in [strategy.bid, strategy.ask] {
             let (price, remaining) = quote.map_or((0, 0), |quote| (quote.price, quote.remaining));
-            digest.eat_all([price as u64, u64::from(remaining)]);
+            digest.eat_all([u64::from(quote.is_some()), price as u64, u64::from(remaining)]);
         }
         for (&reference, order) in self.books.orders() {
             digest.eat_all([reference, order.price as u64, u64::from(order.remaining)]);
@@ -180,37 +160,5 @@ impl Engine {
             digest.eat_all([first, last]);
         }
         digest.finish()
-    }
-}
-
-/// FNV-1a over 64-bit words, with a last mix so that short inputs spread.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Archive, Serialize, Deserialize, Schema)]
-#[schema(name = "trading.digest", version = 1)]
-pub struct Digest(u64);
-
-impl Default for Digest {
-    /// The digest of nothing.
-    fn default() -> Self {
-        Self(0xCBF2_9CE4_8422_2325)
-    }
-}
-
-impl Digest {
-    /// Takes in one word.
-    pub fn eat(&mut self, word: u64) {
-        self.0 = (self.0 ^ word).wrapping_mul(0x0000_0100_0000_01B3).rotate_left(23);
-    }
-
-    /// Takes in some words.
-    pub fn eat_all<const N: usize>(&mut self, words: [u64; N]) {
-        for word in words {
-            self.eat(word);
-        }
-    }
-
-    /// The digest.
-    pub fn finish(&self) -> u64 {
-        let mixed = (self.0 ^ (self.0 >> 32)).wrapping_mul(0xD6E8_FEB8_6659_FD93);
-        mixed ^ (mixed >> 29)
     }
 }

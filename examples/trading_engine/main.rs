@@ -55,7 +55,6 @@ fn main() -> ExitCode {
 
 /// One run over one feed.
 fn once(args: &Args) -> Result<(), RunError> {
-    let mut feed = Feed::load(&args.feed)?;
     let temporary = if args.dir.is_none() { Some(Temporary::new("journal")?) } else { None };
     let request = Request {
         dir: match (&args.dir, &temporary) {
@@ -67,7 +66,6 @@ fn once(args: &Args) -> Result<(), RunError> {
         segment_bytes: args.segment_bytes,
         kill_at: args.kill_at,
         pin: &args.pin,
-        garble_journaled: args.garble_journaled,
     };
     let mut stdout = std::io::stdout();
     let mut tell = |published: u64| {
@@ -77,9 +75,9 @@ fn once(args: &Args) -> Result<(), RunError> {
         }
     };
     let outcome = if args.recover {
-        run::recover(&mut feed, &request, |_| {}, &mut tell)?
+        run::recover(&args.feed, &request, |_| {}, &mut tell)?
     } else {
-        run::fresh(&feed, &request, &mut tell)?
+        run::fresh(&Feed::load(&args.feed)?, &request, &mut tell)?
     };
     print(args, &outcome)
 }

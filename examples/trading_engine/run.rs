@@ -11,7 +11,7 @@
 
 use crate::engine::Engine;
 use crate::events::{ArchivedIntent, FeedEvent, Intent};
-use crate::feed::Feed;
+use crate::feed::{Feed, FeedSpec, Taken};
 use hdrhistogram::Histogram;
 use std::fmt;
 use std::path::Path;
@@ -43,7 +43,6 @@ pub struct Request<'a> {
     pub segment_bytes: u64,
     pub kill_at: Option<u64>,
     pub pin: &'a [usize],
-    pub garble_journaled: bool,
 }
 
 /// What came of a run.
@@ -101,7 +100,7 @@ pub fn fresh(feed: &Feed, request: &Request<'_>, tell: Tell<'_>) -> Result<Outco
 
 /// Rebuilds the state from the journal, then goes on with the feed.
 pub fn recover(
-    feed: &mut Feed,
+    spec: &FeedSpec,
     request: &Request<'_>,
     on_progress: impl FnMut(tourbillon::Progress) + 'static,
     tell: Tell<'_>,
@@ -113,16 +112,19 @@ pub fn recover(
         warn(format_args!("snapshot {path} not used: {why}"));
     }
     let state = recovered.state();
-    if let Some(identity) = state.identity
-        && identity != feed.identity()
-    {
-        return Err(RunError(format!(
-            "{}: the journal was filled from another feed; --recover needs the same one",
-            request.dir.display()
-        )));
-    }
-    if request.garble_journaled {
-        feed.garble(state.last_position());
+    let taken = state.identity.zip(state.last).map(|(identity, last)| Taken {
+        identity,
+        messages: state.events,
+        sum: state.taken,
+        last,
+    });
+    let feed = match &taken {
+        Some(taken) => Feed::resume(spec, taken)?,
+        None => Feed::load(spec)?,
+    };
+    if state.identity.is_some_and(|identity| identity != feed.identity()) {
+        let why = "the journal was filled from another feed; --recover needs the same one";
+        return Err(RunError(format!("{spec}: {why}")));
     }
     let did = Recovered {
         snapshot: recovered.snapshot_sequence(),
@@ -133,7 +135,7 @@ pub fn recover(
     let mut input = Bus::builder(INPUT_SLOTS);
     let (engine, journal) = recovered.resume(&mut input);
     pin(journal, request.pin, 0);
-    run(feed, engine, input, request, Some(did), tell)
+    run(&feed, engine, input, request, Some(did), tell)
 }
 
 /// One line on standard error.
@@ -170,7 +172,6 @@ fn run(
     pin(gateway, request.pin, 2);
     let (intents, output) = output.start()?;
 
-    let done = engine.last_position();
     let is_new = engine.identity.is_none();
     let stage = Projected::new(engine).snapshot_every(request.snapshot_every);
     pin(input.projection("engine", stage.then(forward(intents))), request.pin, 1);
@@ -186,8 +187,7 @@ fn run(
     if is_new {
         publish(&mut producer, FeedEvent::Identity(feed.identity()), request)?;
     }
-    for message in feed.messages().filter(|message| done.is_none_or(|done| message.position > done))
-    {
+    for message in feed.messages() {
         let sequence = publish(&mut producer, FeedEvent::Message(message), request)?;
         if sequence.get().is_multiple_of(TELL_EVERY) {
             tell(sequence.get());

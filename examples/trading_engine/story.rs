@@ -17,7 +17,7 @@ const SIGKILL: i32 = 9;
 
 /// Tells the story; gives whether the digests were equal.
 pub fn tell(args: &Args) -> Result<bool, RunError> {
-    let mut feed = Feed::load(&args.feed)?;
+    let feed = Feed::load(&args.feed)?;
     let (killed, whole) = (Temporary::new("killed")?, Temporary::new("whole")?);
     let kill_at = feed.len() / 2;
 
@@ -32,7 +32,7 @@ pub fn tell(args: &Args) -> Result<bool, RunError> {
     let bar = bar(feed.len());
     let (replay_bar, mut feed_bar) = (bar.clone(), bar.clone());
     let recovered = run::recover(
-        &mut feed,
+        &args.feed,
         &request(args, killed.path()),
         move |progress| replay_bar.set_position(progress.sequence.get()),
         &mut |at| feed_bar.set_position(at),
@@ -61,7 +61,6 @@ fn request<'a>(args: &'a Args, dir: &'a Path) -> Request<'a> {
         segment_bytes: args.segment_bytes,
         kill_at: None,
         pin: &args.pin,
-        garble_journaled: false,
     }
 }
 

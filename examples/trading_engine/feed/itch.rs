@@ -2,11 +2,12 @@
 //! exactly what `check` found sound; no byte is read outside a message. *Source*: the ITCH 5.0
 //! specification.
 //!
-//! No parser crate is used: the length of a message follows from its type, and the two bytes before
-//! it may be zero; the crates that exist take the length from those bytes.
+//! No parser crate is used. `itchy` ignores the two bytes, so it cannot find them wrong, and panics on
+//! symbols that are not UTF-8; `itch5` decodes a message but leaves the records to its caller, which
+//! is most of what stands here.
 
 use super::{FeedError, padded};
-use crate::events::{Action, Message, Side};
+use crate::events::{Action, Message};
 use std::path::Path;
 
 /// Bytes before each message.
@@ -42,14 +43,30 @@ const fn length_of(kind: u8) -> Option<usize> {
     })
 }
 
-/// Checks every record; gives the number of messages, and the symbol's stock locate.
-pub fn check(
-    bytes: &[u8],
-    path: &Path,
-    symbol: Option<&str>,
-) -> Result<(u64, Option<u16>), FeedError> {
-    let mut locate = None;
+/// Where in a file to begin, and whose messages to take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Window {
+    /// Bytes that are skipped, whatever is in them.
+    pub from_bytes: usize,
+    /// Only messages of this stock locate.
+    pub locate: Option<u16>,
+}
+
+/// The stock locate that the directory of a file gives a symbol.
+pub fn locate_of(bytes: &[u8], path: &Path, symbol: &str) -> Result<u16, FeedError> {
     let mut rest = bytes;
+    while let Ok((message, behind)) = split(rest) {
+        if message[0] == b'R' && message[11..19] == padded(symbol) {
+            return Ok(short(message, 1));
+        }
+        rest = behind;
+    }
+    Err(FeedError::new(path.display(), format_args!("no symbol `{symbol}` in its directory")))
+}
+
+/// Checks every record of the window; gives the number of messages taken.
+pub fn check(bytes: &[u8], path: &Path, window: Window) -> Result<u64, FeedError> {
+    let mut rest = bytes.get(window.from_bytes..).unwrap_or_default();
     while !rest.is_empty() {
         let offset_bytes = bytes.len() - rest.len();
         let refuse = |why: String| {
@@ -59,36 +76,26 @@ pub fn check(
         if has_side(message[0]) && !matches!(message[19], b'B' | b'S') {
             return Err(refuse(format!("{:#04x} is neither buy nor sell", message[19])));
         }
-        if let Some(symbol) = symbol
-            && message[0] == b'R'
-            && message[11..19] == padded(symbol)
-        {
-            locate = Some(short(message, 1));
-        }
         rest = behind;
     }
-    if let (Some(symbol), None) = (symbol, locate) {
-        return Err(FeedError::new(
-            path.display(),
-            format_args!("no symbol `{symbol}` in its directory"),
-        ));
-    }
-    match messages(bytes, locate).count() as u64 {
-        0 => Err(FeedError::new(path.display(), "the file holds no message")),
-        count => Ok((count, locate)),
+    match messages(bytes, window).count() as u64 {
+        0 if window.from_bytes == 0 => {
+            Err(FeedError::new(path.display(), "the file holds no message"))
+        }
+        count => Ok(count),
     }
 }
 
-/// The messages of a file that was checked: all of them, or those of one stock locate.
-pub fn messages(bytes: &[u8], locate: Option<u16>) -> impl Iterator<Item = Message> + '_ {
-    let mut rest = bytes;
+/// The messages of a file that was checked.
+pub fn messages(bytes: &[u8], window: Window) -> impl Iterator<Item = Message> + '_ {
+    let mut rest = bytes.get(window.from_bytes..).unwrap_or_default();
     let all = std::iter::from_fn(move || {
         let position = (bytes.len() - rest.len()) as u64;
         let (message, behind) = split(rest).ok()?;
         rest = behind;
         Some(decode(message, position))
     });
-    all.filter(move |message| locate.is_none_or(|locate| locate == message.instrument))
+    all.filter(move |message| window.locate.is_none_or(|locate| locate == message.instrument))
 }
 
 /// The first message, without its prefix, and what follows it.
@@ -112,7 +119,8 @@ const fn has_side(kind: u8) -> bool {
 
 /// The message in bytes that `split` found long enough for their type.
 fn decode(bytes: &[u8], position: u64) -> Message {
-    let side = if has_side(bytes[0]) && bytes[19] == b'S' { Side::Sell } else { Side::Buy };
+    let is_sell = has_side(bytes[0]) && bytes[19] == b'S';
+    let add = if is_sell { Action::Ask } else { Action::Bid };
     let other = Message {
         position,
         order: 0,
@@ -121,11 +129,11 @@ fn decode(bytes: &[u8], position: u64) -> Message {
         quantity: 0,
         instrument: short(bytes, 1),
         action: Action::Other,
-        side,
+        record_bytes: (PREFIX_BYTES + bytes.len()) as u8,
     };
     match bytes[0] {
         b'A' | b'F' => Message {
-            action: Action::Add,
+            action: add,
             order: long(bytes, 11),
             quantity: word(bytes, 20),
             price: i64::from(word(bytes, 32)),
@@ -202,29 +210,41 @@ mod tests {
         .concat()
     }
 
+    const WHOLE: Window = Window { from_bytes: 0, locate: None };
+
     #[test]
     fn a_sound_file_gives_its_messages() {
         let bytes = sample();
         let path = Path::new("f");
-        assert_eq!(check(&bytes, path, None).expect("sound"), (5, None));
-        assert_eq!(check(&bytes, path, Some("AAPL")).expect("sound"), (5, Some(7)));
-        assert!(
-            check(&bytes, path, Some("MSFT")).expect_err("unknown").to_string().contains("MSFT")
-        );
-        let actions: Vec<Action> = messages(&bytes, None).map(|message| message.action).collect();
-        use Action::{Add, Delete, Execute, Other, Replace};
-        assert_eq!(actions, [Other, Add, Execute, Replace, Delete]);
-        let add = messages(&bytes, None).nth(1).expect("five");
-        assert_eq!((add.side, add.price, add.quantity, add.order), (Side::Sell, 256, 100, 99));
-        assert_eq!(messages(&bytes, Some(8)).count(), 0);
+        assert_eq!(check(&bytes, path, WHOLE).expect("sound"), 5);
+        assert_eq!(locate_of(&bytes, path, "AAPL").expect("listed"), 7);
+        let unknown = locate_of(&bytes, path, "MSFT").expect_err("unknown").to_string();
+        assert!(unknown.contains("MSFT"));
+        let actions: Vec<Action> = messages(&bytes, WHOLE).map(|message| message.action).collect();
+        use Action::{Ask, Delete, Execute, Other, Replace};
+        assert_eq!(actions, [Other, Ask, Execute, Replace, Delete]);
+        let add = messages(&bytes, WHOLE).nth(1).expect("five");
+        assert_eq!((add.price, add.quantity, add.order), (256, 100, 99));
+        assert_eq!(messages(&bytes, Window { locate: Some(8), ..WHOLE }).count(), 0);
+    }
+
+    #[test]
+    fn bytes_that_are_skipped_may_hold_anything() {
+        let mut bytes = sample();
+        let second = messages(&bytes, WHOLE).nth(1).expect("five");
+        let from_bytes = second.position as usize + usize::from(second.record_bytes);
+        bytes[..from_bytes].fill(0xEE);
+        let rest = Window { from_bytes, locate: Some(7) };
+        assert_eq!(check(&bytes, Path::new("f"), rest).expect("the rest is sound"), 3);
+        assert_eq!(messages(&bytes, rest).next().map(|m| m.position), Some(from_bytes as u64));
     }
 
     #[test]
     fn every_cut_is_named_by_file_and_offset_and_none_panics() {
         let bytes = sample();
-        let ends: Vec<usize> = messages(&bytes, None).map(|m| m.position as usize).collect();
+        let ends: Vec<usize> = messages(&bytes, WHOLE).map(|m| m.position as usize).collect();
         for cut in 1..bytes.len() {
-            let checked = check(&bytes[..cut], Path::new("day.itch"), None);
+            let checked = check(&bytes[..cut], Path::new("day.itch"), WHOLE);
             if ends.contains(&cut) {
                 assert!(checked.is_ok());
             } else {
@@ -232,7 +252,7 @@ mod tests {
                 assert!(error.starts_with("day.itch: byte ") && error.contains("cut"), "{error}");
             }
         }
-        assert!(check(b"", Path::new("f"), None).is_err());
+        assert!(check(b"", Path::new("f"), WHOLE).is_err());
     }
 
     #[test]
@@ -240,12 +260,12 @@ mod tests {
         let mut bytes = sample();
         bytes[1] = 38;
         assert!(
-            check(&bytes, Path::new("f"), None).expect_err("prefix").to_string().contains("38")
+            check(&bytes, Path::new("f"), WHOLE).expect_err("prefix").to_string().contains("38")
         );
         bytes[1] = 0;
         bytes[2] = b'z';
         assert!(
-            check(&bytes, Path::new("f"), None).expect_err("type").to_string().contains("0x7a")
+            check(&bytes, Path::new("f"), WHOLE).expect_err("type").to_string().contains("0x7a")
         );
     }
 
@@ -260,8 +280,8 @@ mod tests {
                     if byte < 200 { b"\0SRAFEXDU"[usize::from(byte) % 9] } else { byte }
                 })
                 .collect();
-            if check(&bytes, Path::new("f"), None).is_ok() {
-                assert!(messages(&bytes, None).count() > 0);
+            if check(&bytes, Path::new("f"), WHOLE).is_ok() {
+                assert!(messages(&bytes, WHOLE).count() > 0);
             }
         }
     }

@@ -2,34 +2,39 @@
 //! sound. *Source*: the LOBSTER output format: time in s, type, order id, size, price × 10⁴, side.
 
 use super::FeedError;
-use crate::events::{Action, Message, Side};
+use crate::events::{Action, Message};
 use std::path::Path;
 
-/// Checks every line; gives their number.
-pub fn check(bytes: &[u8], path: &Path) -> Result<u64, FeedError> {
+/// The largest price: far above any, and small enough that sums of prices stay in range.
+const PRICE_MAX: i64 = 1_000_000_000_000;
+
+/// Checks every line behind the first `skipped`; gives their number.
+pub fn check(bytes: &[u8], path: &Path, skipped: u64) -> Result<u64, FeedError> {
     let mut count = 0;
-    for (number, line) in lines(bytes) {
+    for (number, line) in lines(bytes, skipped) {
         parse(number, line)
             .map_err(|why| FeedError::new(format_args!("{}:{number}", path.display()), why))?;
         count += 1;
     }
-    if count == 0 {
+    if count + skipped == 0 {
         return Err(FeedError::new(path.display(), "the file holds no message"));
     }
     Ok(count)
 }
 
 /// The messages of a file that was checked.
-pub fn messages(bytes: &[u8]) -> impl Iterator<Item = Message> + '_ {
-    lines(bytes).filter_map(|(number, line)| parse(number, line).ok())
+pub fn messages(bytes: &[u8], skipped: u64) -> impl Iterator<Item = Message> + '_ {
+    lines(bytes, skipped).filter_map(|(number, line)| parse(number, line).ok())
 }
 
-/// Lines with their numbers, from 1. A newline at the very end begins no line.
-fn lines(bytes: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
+/// Lines with their numbers, from 1, but for the first `skipped`, whatever is in those. A newline at
+/// the very end begins no line.
+fn lines(bytes: &[u8], skipped: u64) -> impl Iterator<Item = (u64, &[u8])> {
     let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     let is_empty = bytes.is_empty();
     let lines = bytes.split(|&byte| byte == b'\n').filter(move |_| !is_empty);
-    (1..).zip(lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line)))
+    let lines = lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    (1..).zip(lines).skip(usize::try_from(skipped).unwrap_or(usize::MAX))
 }
 
 fn parse(number: u64, line: &[u8]) -> Result<Message, String> {
@@ -38,26 +43,36 @@ fn parse(number: u64, line: &[u8]) -> Result<Message, String> {
     let mut field = |name: &str| fields.next().ok_or_else(|| format!("{name} is missing"));
     check_time(field("the time")?)?;
     let kind = field("the type")?;
-    let order = unsigned(field("the order id")?, "order id")?;
+    let order_text = field("the order id")?;
     let size = unsigned(field("the size")?, "size")?;
     let price_text = field("the price")?;
-    let price = price_text.parse().map_err(|_| format!("`{price_text}` is no price"))?;
-    let side = match field("the direction")? {
-        "1" => Side::Buy,
-        "-1" => Side::Sell,
+    let price: i64 = price_text.parse().map_err(|_| format!("`{price_text}` is no price"))?;
+    let add = match field("the direction")? {
+        "1" => Action::Bid,
+        "-1" => Action::Ask,
         other => return Err(format!("`{other}` is no direction: 1 is buy, -1 is sell")),
     };
     if fields.next().is_some() {
         return Err("more than six fields".to_owned());
     }
     let action = match kind {
-        "1" => Action::Add,
+        "1" => add,
         "2" => Action::Cancel,
         "3" => Action::Delete,
         "4" => Action::Execute,
         "5" => Action::ExecuteHidden,
         "6" | "7" => Action::Other,
         other => return Err(format!("`{other}` is no type: 1 to 7 are")),
+    };
+    // Crosses and halts name no order, and halts say their kind in the price.
+    let is_about_orders = action != Action::Other;
+    let lowest = if is_about_orders { 0 } else { -1 };
+    if !(lowest..=PRICE_MAX).contains(&price) {
+        return Err(format!("price {price} is out of range"));
+    }
+    let order = match order_text {
+        "-1" if !is_about_orders => 0,
+        text => unsigned(text, "order id")?,
     };
     let quantity = u32::try_from(size).map_err(|_| format!("size {size} is too large"))?;
     Ok(Message {
@@ -68,7 +83,7 @@ fn parse(number: u64, line: &[u8]) -> Result<Message, String> {
         quantity,
         instrument: 1,
         action,
-        side,
+        record_bytes: 0,
     })
 }
 
@@ -100,13 +115,22 @@ mod tests {
     #[test]
     fn a_sound_file_gives_its_messages_with_or_without_a_last_newline() {
         for text in [SOUND.to_owned(), format!("{SOUND}\n")] {
-            assert_eq!(check(text.as_bytes(), Path::new("f")).expect("sound"), 4);
-            let messages: Vec<Message> = messages(text.as_bytes()).collect();
+            assert_eq!(check(text.as_bytes(), Path::new("f"), 0).expect("sound"), 4);
+            let messages: Vec<Message> = messages(text.as_bytes(), 0).collect();
             assert_eq!(messages.len(), 4);
             assert_eq!(messages[0].order, 16_113_575);
             assert_eq!((messages[1].action, messages[1].quantity), (Action::Execute, 8));
             assert_eq!(messages[3].position, 4);
         }
+    }
+
+    #[test]
+    fn lines_that_are_skipped_may_hold_anything() {
+        let text = "#!?\n,,,noise\n34200,1,5,10,100,1\n34200,7,-1,0,-1,-1\n";
+        assert_eq!(check(text.as_bytes(), Path::new("f"), 2).expect("the rest is sound"), 2);
+        let positions: Vec<u64> = messages(text.as_bytes(), 2).map(|m| m.position).collect();
+        assert_eq!(positions, [3, 4]);
+        assert_eq!(check(text.as_bytes(), Path::new("f"), 4).expect("nothing is left"), 0);
     }
 
     #[test]
@@ -119,17 +143,21 @@ mod tests {
             "34200,1,-5,10,100,1",
             "34200,1,5,99999999999,100,1",
             "34200,1,5,10,1.5,1",
+            "34200,1,5,10,-1,1",
+            "34200,1,5,10,9000000000000,1",
+            "34200,1,-1,10,100,1",
             "34200.0123456789,1,5,10,100,1",
             "99999,1,5,10,100,1",
             "",
         ];
         for line in bad {
             let text = format!("34200,1,5,10,100,1\n{line}\n34200,3,5,10,100,1\n");
-            let error = check(text.as_bytes(), Path::new("day.csv")).expect_err(line).to_string();
+            let error =
+                check(text.as_bytes(), Path::new("day.csv"), 0).expect_err(line).to_string();
             assert!(error.starts_with("day.csv:2: "), "{error}");
         }
-        assert!(check(b"", Path::new("f")).is_err());
-        assert!(check(b"\n", Path::new("f")).is_err());
-        assert!(check(b"\xFF\xFE", Path::new("f")).is_err());
+        assert!(check(b"", Path::new("f"), 0).is_err());
+        assert!(check(b"\n", Path::new("f"), 0).is_err());
+        assert!(check(b"\xFF\xFE", Path::new("f"), 0).is_err());
     }
 }

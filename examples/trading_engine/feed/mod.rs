@@ -5,8 +5,9 @@ mod generated;
 mod itch;
 mod lobster;
 
-use crate::events::{Action, FeedIdentity, FeedKind, Message, Side};
+use crate::events::{FeedIdentity, FeedKind, FeedSum, Message};
 use generated::Generator;
+use itch::Window;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -67,6 +68,17 @@ impl FeedSpec {
     }
 }
 
+impl fmt::Display for FeedSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Generated { seed, count } => write!(f, "generated:{seed}:{count}"),
+            Self::Lobster(path) => path.display().fmt(f),
+            Self::Itch { path, symbol: None } => path.display().fmt(f),
+            Self::Itch { path, symbol: Some(symbol) } => write!(f, "{}:{symbol}", path.display()),
+        }
+    }
+}
+
 /// What is wrong with a feed.
 #[derive(Debug)]
 pub struct FeedError {
@@ -88,51 +100,91 @@ impl fmt::Display for FeedError {
 
 impl std::error::Error for FeedError {}
 
-/// A feed that was found sound.
+/// What a journal has taken of a feed.
+#[derive(Clone, Copy, Debug)]
+pub struct Taken {
+    /// The feed that it names.
+    pub identity: FeedIdentity,
+    /// How many messages it holds.
+    pub messages: u64,
+    /// Their sum.
+    pub sum: FeedSum,
+    /// The last of them.
+    pub last: Message,
+}
+
+/// A feed that was found sound, from where it is to be published.
 #[derive(Debug)]
 pub struct Feed {
     identity: FeedIdentity,
-    messages: u64,
+    /// Messages, those that a journal has taken included.
+    len: u64,
     source: Source,
-    /// Messages up to this position come out as noise.
-    garbled_through: Option<u64>,
 }
 
 #[derive(Debug)]
 enum Source {
-    Generated { seed: u64 },
-    Lobster(Vec<u8>),
-    Itch { bytes: Vec<u8>, locate: Option<u16> },
+    Generated { seed: u64, taken: u64 },
+    Lobster { bytes: Vec<u8>, taken: u64 },
+    Itch { bytes: Vec<u8>, window: Window },
 }
 
 impl Feed {
-    /// Reads and checks a feed.
+    /// Reads and checks a whole feed.
     pub fn load(spec: &FeedSpec) -> Result<Self, FeedError> {
-        let read = |path: &PathBuf| {
-            std::fs::read(path).map_err(|error| FeedError::new(path.display(), error))
-        };
-        let (kind, symbol, digest, messages, source) = match spec {
-            &FeedSpec::Generated { seed, count } => {
-                if count == 0 {
+        let (len, source) = match spec {
+            FeedSpec::Generated { seed, count } => {
+                if *count == 0 {
                     return Err(FeedError::new("generated", "a feed has at least one message"));
                 }
-                (FeedKind::Generated, None, [seed, count], count, Source::Generated { seed })
+                (*count, Source::Generated { seed: *seed, taken: 0 })
             }
             FeedSpec::Lobster(path) => {
                 let bytes = read(path)?;
-                let messages = lobster::check(&bytes, path)?;
-                let digest = digest_of(&bytes);
-                (FeedKind::Lobster, None, digest, messages, Source::Lobster(bytes))
+                (lobster::check(&bytes, path, 0)?, Source::Lobster { bytes, taken: 0 })
             }
             FeedSpec::Itch { path, symbol } => {
                 let bytes = read(path)?;
-                let (messages, locate) = itch::check(&bytes, path, symbol.as_deref())?;
-                let (digest, source) = (digest_of(&bytes), Source::Itch { bytes, locate });
-                (FeedKind::Itch, symbol.as_deref(), digest, messages, source)
+                let locate = symbol.as_ref().map(|symbol| itch::locate_of(&bytes, path, symbol));
+                let window = Window { from_bytes: 0, locate: locate.transpose()? };
+                (itch::check(&bytes, path, window)?, Source::Itch { bytes, window })
             }
         };
-        let identity = FeedIdentity { kind, symbol: padded(symbol.unwrap_or("")), digest };
-        Ok(Self { identity, messages, source, garbled_through: None })
+        let mut feed = Self { identity: name(spec, FeedSum::default()), len, source };
+        feed.identity = name(spec, feed.sum());
+        Ok(feed)
+    }
+
+    /// Reads and checks what a journal has not taken. The rest must make up the feed that the journal
+    /// names, together with what it holds; what stands before it is not even looked at.
+    pub fn resume(spec: &FeedSpec, taken: &Taken) -> Result<Self, FeedError> {
+        let (rest, source) = match spec {
+            FeedSpec::Generated { seed, count } => {
+                let rest = count.saturating_sub(taken.messages);
+                (rest, Source::Generated { seed: *seed, taken: taken.messages })
+            }
+            FeedSpec::Lobster(path) => {
+                let bytes = read(path)?;
+                let rest = lobster::check(&bytes, path, taken.last.position)?;
+                (rest, Source::Lobster { bytes, taken: taken.last.position })
+            }
+            FeedSpec::Itch { path, symbol } => {
+                let bytes = read(path)?;
+                let end = taken.last.position + u64::from(taken.last.record_bytes);
+                let from_bytes = usize::try_from(end).unwrap_or(usize::MAX);
+                let locate = symbol.is_some().then_some(taken.last.instrument);
+                let window = Window { from_bytes, locate };
+                (itch::check(&bytes, path, window)?, Source::Itch { bytes, window })
+            }
+        };
+        let len = taken.messages + rest;
+        let mut feed = Self { identity: name(spec, FeedSum::default()), len, source };
+        feed.identity = name(spec, taken.sum.with(&feed.sum()));
+        if feed.identity == taken.identity {
+            return Ok(feed);
+        }
+        let why = "the journal was filled from another feed; --recover needs the same one";
+        Err(FeedError::new(spec, why))
     }
 
     /// What names this feed in a journal.
@@ -140,45 +192,47 @@ impl Feed {
         self.identity
     }
 
-    /// How many messages it has.
+    /// How many messages it has, those that a journal has taken included.
     pub fn len(&self) -> u64 {
-        self.messages
+        self.len
     }
 
-    /// Turns every message up to `position` into noise: a state that comes out right afterwards was
-    /// not rebuilt from the feed.
-    pub fn garble(&mut self, position: Option<u64>) {
-        self.garbled_through = position;
-    }
-
-    /// Every message, in order.
-    pub fn messages(&self) -> impl Iterator<Item = Message> + '_ {
-        let messages: Box<dyn Iterator<Item = Message> + '_> = match &self.source {
-            Source::Generated { seed } => {
-                Box::new(Generator::new(*seed).take(self.messages as usize))
+    /// Every message that no journal has taken, in order.
+    pub fn messages(&self) -> Box<dyn Iterator<Item = Message> + '_> {
+        match &self.source {
+            Source::Generated { seed, taken } => {
+                let all = Generator::new(*seed).take(self.len as usize);
+                Box::new(all.skip(*taken as usize))
             }
-            Source::Lobster(bytes) => Box::new(lobster::messages(bytes)),
-            Source::Itch { bytes, locate } => Box::new(itch::messages(bytes, *locate)),
-        };
-        messages.map(|message| {
-            let is_garbled = self.garbled_through.is_some_and(|last| message.position <= last);
-            if is_garbled { noise(message) } else { message }
-        })
+            Source::Lobster { bytes, taken } => Box::new(lobster::messages(bytes, *taken)),
+            Source::Itch { bytes, window } => Box::new(itch::messages(bytes, *window)),
+        }
+    }
+
+    /// The sum over `messages`; a generated feed is named by its seed and count instead.
+    fn sum(&self) -> FeedSum {
+        let mut sum = FeedSum::default();
+        if !matches!(self.source, Source::Generated { .. }) {
+            self.messages().for_each(|message| sum.add(&message));
+        }
+        sum
     }
 }
 
-/// A message in which all but the position is wrong.
-fn noise(message: Message) -> Message {
-    Message {
-        position: message.position,
-        order: !message.order,
-        replaces: !message.replaces,
-        price: message.price.wrapping_mul(31).wrapping_add(7),
-        quantity: message.quantity ^ 0x5555,
-        instrument: !message.instrument,
-        action: Action::Add,
-        side: Side::Sell,
-    }
+fn read(path: &PathBuf) -> Result<Vec<u8>, FeedError> {
+    std::fs::read(path).map_err(|error| FeedError::new(path.display(), error))
+}
+
+/// The name of a feed whose messages have this sum.
+fn name(spec: &FeedSpec, sum: FeedSum) -> FeedIdentity {
+    let (kind, symbol, digest) = match spec {
+        FeedSpec::Generated { seed, count } => {
+            (FeedKind::Generated, None, FeedSum([*seed, *count]))
+        }
+        FeedSpec::Lobster(_) => (FeedKind::Lobster, None, sum),
+        FeedSpec::Itch { symbol, .. } => (FeedKind::Itch, symbol.as_deref(), sum),
+    };
+    FeedIdentity { kind, symbol: padded(symbol.unwrap_or("")), digest }
 }
 
 /// A symbol as ITCH writes it: eight bytes, padded with spaces.
@@ -188,21 +242,6 @@ fn padded(symbol: &str) -> [u8; 8] {
         *to = from;
     }
     padded
-}
-
-/// Two independent digests over 8-byte words: files are told apart, not authenticated.
-fn digest_of(bytes: &[u8]) -> [u64; 2] {
-    let mut digests = [crate::engine::Digest::default(), crate::engine::Digest::default()];
-    digests[1].eat(1);
-    for chunk in bytes.chunks(8) {
-        let mut word = [0; 8];
-        word[..chunk.len()].copy_from_slice(chunk);
-        digests.iter_mut().for_each(|digest| digest.eat(u64::from_le_bytes(word)));
-    }
-    digests.map(|mut digest| {
-        digest.eat(bytes.len() as u64);
-        digest.finish()
-    })
 }
 
 #[cfg(test)]
@@ -223,16 +262,6 @@ mod tests {
         assert_eq!(spec("itch:d:x/f"), Ok(itch("d:x/f", None)));
         for bad in ["", "generated", "generated:1", "generated:x:1", "lobster:", "fix:f", "itch:"] {
             assert!(spec(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn digests_tell_files_apart() {
-        let files: [&[u8]; 5] = [b"", b"\0", b"\0\0", b"abcdefgh", b"abcdefghi"];
-        for (n, left) in files.iter().enumerate() {
-            for right in &files[n + 1..] {
-                assert_ne!(digest_of(left), digest_of(right));
-            }
         }
     }
 }
