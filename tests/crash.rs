@@ -100,7 +100,7 @@ fn lobster() -> String {
         let roll = random(&mut state) % 100;
         let (kind, order, size, price, side) = if open.len() < 50 || roll < 48 {
             mid = mid + random(&mut state) % 3 * 100 - 100;
-            let is_bid = random(&mut state) % 2 == 0;
+            let is_bid = random(&mut state).is_multiple_of(2);
             let offset = 100 * (1 + random(&mut state) % 40);
             let price = if is_bid { mid - offset } else { mid + offset };
             let size = 1 + random(&mut state) % 500;
@@ -232,16 +232,17 @@ fn another_feed_is_refused_and_the_journal_stays_as_it_is() {
     let (feeds, scratch) = (Scratch::new("crash-other-feeds"), Scratch::new("crash-other"));
     std::fs::create_dir_all(feeds.path()).expect("a directory");
     let (feed, other) = (feeds.path().join("day.csv"), feeds.path().join("other.csv"));
-    let text: String = lobster().lines().take(2_000).flat_map(|line| [line, "\n"]).collect();
+    let text: String = lobster().lines().take(20_000).flat_map(|line| [line, "\n"]).collect();
     std::fs::write(&feed, &text).expect("written");
+    // Far enough that the ring, of 4,096 slots, has let go of what is journaled.
     let mut run = command(&engine, &feed, scratch.path());
-    let status = run.args(["--kill-at", "1500"]).stdout(Stdio::null()).status().expect("ran");
+    let status = run.args(["--kill-at", "15000"]).stdout(Stdio::null()).status().expect("ran");
     assert_eq!(status.signal(), Some(SIGKILL));
     // One line behind the journal's end is another; a generated feed is another altogether.
     let last = text.trim_end().rfind('\n').expect("many lines");
     std::fs::write(&other, format!("{}\n60000,1,7,10,100,1\n", &text[..last])).expect("written");
     let before = end_of(&scratch);
-    for feed in [format!("lobster:{}", other.display()), "generated:1:2000".to_owned()] {
+    for feed in [format!("lobster:{}", other.display()), "generated:1:20000".to_owned()] {
         let output = over(&feed, &engine, scratch.path()).arg("--recover").output().expect("ran");
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{text}");

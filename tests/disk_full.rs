@@ -61,6 +61,7 @@ fn a_full_disk_halts_the_bus_with_an_error_and_every_journaled_event_is_there() 
     builder.journal(&dir, options.clone());
     builder.projection("count", Projected::new(Count::default()));
     let (mut producer, bus) = builder.start().expect("the first segments fit");
+    let ahead = bus.journal().expect("it has one").clone();
     let mut published = 0u64;
     while published < 1_000_000 && producer.publish(&Counted { by: 1 }).is_ok() {
         published += 1;
@@ -70,6 +71,7 @@ fn a_full_disk_halts_the_bus_with_an_error_and_every_journaled_event_is_there() 
         panic!("another error: {error}");
     };
     assert!(matches!(journal, JournalError::DiskFull { .. }), "{journal}");
+    assert!(matches!(ahead.trouble(), Some(JournalError::DiskFull { .. })));
     let journaled = report.consumer("journal").expect("its line").sequence.get();
     assert!(journaled > 2_000 && journaled <= published, "{journaled} of {published}");
 

@@ -109,7 +109,7 @@ const ORDERINGS: &[&str] = &[
 
 /// Files that may be longer, and why.
 const LONG_FILES: &[(&str, usize, &str)] =
-    &[("src/journal/tests.rs", 480, "one list of what the journal promises")];
+    &[("src/journal/tests.rs", 600, "one list of what the journal promises")];
 
 const FUNCTION_LINES_MAX: usize = 70;
 const FILE_LINES_MAX: usize = 450;

@@ -19,7 +19,8 @@ fuzz_target!(|bytes: &[u8]| {
     // Mend checksums as long as lengths lead from frame to frame.
     let mut at = HEADER_BYTES;
     while at + 32 <= SEGMENT_BYTES {
-        let len = u32::from_le_bytes([segment[at], segment[at + 1], segment[at + 2], segment[at + 3]]);
+        let len =
+            u32::from_le_bytes([segment[at], segment[at + 1], segment[at + 2], segment[at + 3]]);
         let space = ((len & 0x7FFF_FFFF) as usize).next_multiple_of(16);
         if space < 32 || space > SEGMENT_BYTES - at {
             break;

@@ -66,6 +66,9 @@ pub(crate) fn start_preparer(
         for ordinal in ordinal.. {
             let prepared = plan.prepare(ordinal);
             let is_last = prepared.is_err();
+            if let Err(error) = &prepared {
+                progress.warn(error.clone());
+            }
             progress.counts.segments_prepared.add(u64::from(!is_last));
             if let Err(unwanted) = sender.send(prepared) {
                 if unwanted.0.is_ok() {
@@ -145,7 +148,8 @@ impl Committer {
                 // SAFETY: the writer sent this after it had left the segment; the channel
                 // synchronizes.
                 let bytes = unsafe { map.published(*frames_end) };
-                self.chain = chain_of(self.chain, map.header(), bytes);
+                let previous = self.chain;
+                self.chain = chain_of(previous, map.header(), bytes);
                 let footer = Footer {
                     ordinal: map.header().ordinal,
                     first: *first,
@@ -153,6 +157,7 @@ impl Committer {
                     frames_end: *frames_end as u64,
                     last_time_ns: *last_time_ns,
                     chain: self.chain,
+                    previous,
                 };
                 // SAFETY: M2: the writer has left the segment, and this is the committer.
                 unsafe { map.write_footer(&footer.encode(map.header().segment_bytes)) };
@@ -188,6 +193,7 @@ fn seal_one(
         frames_end: info.frames_end as u64,
         last_time_ns: info.last_time_ns,
         chain,
+        previous,
     };
     let segment_bytes = info.header.segment_bytes;
     let file = directory.open_file(&info.name, Access::ReadWrite)?;

@@ -18,6 +18,8 @@ pub(crate) struct Progress {
     /// Set once the journal can do no more.
     is_over: Cursor,
     end: Mutex<Option<JournalError>>,
+    /// Why the next segment could not be prepared; the writer meets it at its next roll.
+    trouble: Mutex<Option<JournalError>>,
     bell: Condvar,
     pub(crate) counts: Counts,
 }
@@ -57,6 +59,7 @@ impl Progress {
             wanted: Cursor::new(start),
             is_over: Cursor::new(Sequence::ZERO),
             end: Mutex::new(None),
+            trouble: Mutex::new(None),
             bell: Condvar::new(),
             counts: Counts::default(),
         })
@@ -109,6 +112,15 @@ impl Progress {
     /// A failed sync: nothing is acknowledged any more.
     pub(crate) fn poison(&self, first: JournalError) {
         self.end(JournalError::Poisoned { first: Arc::new(first) });
+    }
+
+    /// The next segment could not be prepared.
+    pub(crate) fn warn(&self, trouble: JournalError) {
+        *self.trouble.lock() = Some(trouble);
+    }
+
+    pub(crate) fn trouble(&self) -> Option<JournalError> {
+        self.trouble.lock().clone()
     }
 
     /// Why the journal can do no more.

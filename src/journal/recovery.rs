@@ -218,6 +218,10 @@ impl Recovered {
         let frames_end = usize::try_from(footer.frames_end).unwrap_or(usize::MAX);
         let is_sound = footer.ordinal == found.header.ordinal
             && footer.first == self.next
+            && self
+                .segments
+                .last()
+                .is_none_or(|last| last.chain.is_none_or(|chain| chain == footer.previous))
             && (frames.start..=frames.end).contains(&frames_end);
         if !is_sound {
             let lost = self.next..footer.end.max(self.next);

@@ -152,6 +152,11 @@ impl OpenSegment<'_> {
         if frame.head.sequence != next {
             return Err("a sequence is out of order");
         }
+        if let Kind::Event(index) = frame.head.kind
+            && index as usize >= self.info.header.schemas.len()
+        {
+            return Err("an event's type is not in the schema table");
+        }
         let start = self.at + frame::HEADER_BYTES;
         self.at += frame.space_bytes;
         Ok(Located { head: frame.head, payload: start..start + frame.payload.len() })

@@ -48,6 +48,9 @@ pub(crate) fn scan(bytes: &[u8], header: &Header) -> Scan {
             }
             (None, _) => break "the first frame is not the segment's opening",
             (Some(_), Kind::Open) => break "the segment opens twice",
+            (Some(_), Kind::Event(index)) if index as usize >= header.schemas.len() => {
+                break "an event's type is not in the schema table";
+            }
             (Some(_), _) if head.sequence != scan.end => break "a sequence is out of order",
             (Some(_), kind) if kind.takes_sequence() => scan.end = head.sequence.next(),
             (Some(_), _) => {}
@@ -75,11 +78,19 @@ pub(crate) fn scanned(bytes: &[u8], header: &Header) -> Option<(u64, u64)> {
 impl Scan {
     /// Looks for valid frames behind damage: they may prove that the damaged ones were acknowledged.
     ///
-    /// Bytes made to look like huge frames could make this slow, so it sums a bounded number.
+    /// Only what carries a sequence that could stand here is summed, so that garbage costs little;
+    /// bytes made to look like many huge frames end the search, and then all that such frames could
+    /// prove counts as proven: what nobody can rule out is refused, not cut.
     fn look_beyond(&mut self, rest: &[u8], salt: Salt) {
+        let possible = self.end..self.end.advance(1 + (rest.len() / frame::HEADER_BYTES) as u64);
         let mut budget_bytes = rest.len().saturating_mul(4);
         let mut at = ALIGN_BYTES;
-        while at < rest.len() && budget_bytes > 0 {
+        while at < rest.len() {
+            let sequence = frame::long(rest, at + frame::SEQ_OFFSET).unwrap_or(u64::MAX);
+            if !(possible.start.get()..possible.end.get()).contains(&sequence) {
+                at += ALIGN_BYTES;
+                continue;
+            }
             match frame::decode(&rest[at..], salt) {
                 Ok(frame) => {
                     let acknowledged = frame.acknowledged().unwrap_or_default();
@@ -88,12 +99,15 @@ impl Scan {
                     at += frame.space_bytes;
                 }
                 Err(fault) => {
-                    if fault == FrameFault::Checksum {
-                        let claimed = frame::word(rest, at).unwrap_or(0) & !frame::CONTROL;
-                        budget_bytes = budget_bytes.saturating_sub(claimed as usize);
-                    }
+                    let claimed = frame::word(rest, at).unwrap_or(0) & !frame::CONTROL;
+                    let summed = if fault == FrameFault::Checksum { claimed as usize } else { 0 };
+                    budget_bytes = budget_bytes.saturating_sub(summed);
                     at += ALIGN_BYTES;
                 }
+            }
+            if budget_bytes == 0 {
+                self.acknowledged = self.acknowledged.max(possible.end);
+                return;
             }
         }
     }

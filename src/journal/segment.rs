@@ -15,7 +15,7 @@
 //!           28 zeros u32 · 32 name · descriptor, zero-padded to 16
 //!  footer   0 magic 8 · 8 version u32 · 12 crc u32 · 16 ordinal u64 · 24 first u64 · 32 end u64
 //!           40 frames_end u64 · 48 last time u64 · 56 index_offset u64 · 64 index entries u64
-//!           72 zeros u64 · 80 chain digest u128 · 96 zeros to 4096
+//!           72 zeros u64 · 80 chain digest u128 · 96 the previous one u128 · 112 zeros to 4096
 //!  index    a place for one entry (sequence u64, time u64, offset u64) per 64 KiB; empty so far
 //! ```
 
@@ -106,7 +106,10 @@ pub(crate) struct Footer {
     pub(crate) end: Sequence,
     pub(crate) frames_end: u64,
     pub(crate) last_time_ns: u64,
+    /// The digest over this segment and, through the previous one, all before it.
     pub(crate) chain: u128,
+    /// The digest of the segment before; 0 for the first.
+    pub(crate) previous: u128,
 }
 
 impl Header {
@@ -244,6 +247,7 @@ impl Footer {
         put(48, &self.last_time_ns.to_le_bytes());
         put(56, &index_offset(segment_bytes).to_le_bytes());
         put(80, &self.chain.to_le_bytes());
+        put(96, &self.previous.to_le_bytes());
         let crc = crc::sum(&bytes);
         bytes[12..16].copy_from_slice(&crc.to_le_bytes());
         bytes
@@ -273,6 +277,7 @@ impl Footer {
             frames_end: at(40),
             last_time_ns: at(48),
             chain: wide(bytes, 80).unwrap_or_default(),
+            previous: wide(bytes, 96).unwrap_or_default(),
         }))
     }
 }

@@ -132,6 +132,103 @@ fn flush_moves_durable_and_a_mark_follows() {
 }
 
 #[test]
+fn a_commit_that_leaves_no_room_for_a_frame_seals_where_the_last_frame_ends() {
+    let scratch = Scratch::new("sixteen");
+    let (mut writer, handle) = create(&scratch);
+    // Frames of 48 bytes, then one that leaves 16 bytes before the end of the frames.
+    let (frames_bytes, open_bytes) = (65_536 - 4_096 - 8_192, 32);
+    let mut n = 0;
+    let mut left = frames_bytes - open_bytes;
+    while left > 256 {
+        writer.append(Sequence::new(n), 0, &[7; 16]).expect("room");
+        (n, left) = (n + 1, left - 48);
+    }
+    writer.append(Sequence::new(n), 0, &vec![7; left - 16 - 32]).expect("room");
+    n += 1;
+    let through = Sequence::new(n);
+    let waiter = std::thread::spawn(move || handle.flush(through));
+    while !waiter.is_finished() {
+        writer.end_batch().expect("sound");
+        std::thread::yield_now();
+    }
+    waiter.join().expect("no panic").expect("synced");
+    for _ in 0..3 {
+        writer.append(Sequence::new(n), 0, &[7; 16]).expect("room in the next segment");
+        n += 1;
+    }
+    writer.finish().expect("a clean end");
+    let open = open(&scratch).expect("sound");
+    let mut replay = open.replay(Sequence::ZERO);
+    let mut seen = 0;
+    while let Some(record) = replay.next() {
+        assert_eq!(record.expect("sound").sequence.get(), seen);
+        seen += 1;
+    }
+    assert_eq!(seen, n);
+    assert!(scratch.segment(1).exists());
+}
+
+#[test]
+fn a_flush_of_what_is_not_there_yet_costs_nothing_until_it_is() {
+    let scratch = Scratch::new("ahead");
+    let (mut writer, handle) = create(&scratch);
+    append(&mut writer, 0..10);
+    let asking = handle.clone();
+    let waiter = std::thread::spawn(move || asking.flush(Sequence::new(20)));
+    while handle.durable().get() < 10 {
+        writer.end_batch().expect("sound");
+        std::thread::yield_now();
+    }
+    for _ in 0..1_000 {
+        writer.end_batch().expect("sound");
+    }
+    assert!(handle.stats().syncs <= 3, "{:?}", handle.stats());
+    append(&mut writer, 10..20);
+    while !waiter.is_finished() {
+        writer.end_batch().expect("sound");
+        std::thread::yield_now();
+    }
+    assert_eq!(waiter.join().expect("no panic").expect("synced").get(), 20);
+}
+
+#[test]
+fn garbage_behind_a_hole_does_not_hide_an_acknowledgement() {
+    let scratch = Scratch::new("garbage");
+    let (mut writer, handle) = create(&scratch);
+    append(&mut writer, 0..50);
+    let waiter = std::thread::spawn(move || handle.flush(Sequence::new(50)));
+    while !waiter.is_finished() {
+        writer.end_batch().expect("sound");
+        std::thread::yield_now();
+    }
+    append(&mut writer, 50..60);
+    drop(writer);
+    // Every 16 bytes of the damage claim to begin a frame of 20 KiB with a likely sequence.
+    let mut bytes = std::fs::read(scratch.segment(0)).expect("read");
+    for at in (4096 + 64..4096 + 1024).step_by(16) {
+        bytes[at..at + 4].copy_from_slice(&20_480u32.to_le_bytes());
+        bytes[at + 8..at + 16].copy_from_slice(&5u64.to_le_bytes());
+    }
+    std::fs::write(scratch.segment(0), bytes).expect("written");
+    assert!(matches!(open(&scratch), Err(JournalError::Corrupt { .. })));
+}
+
+#[test]
+fn a_sealed_segment_that_was_swapped_is_refused() {
+    let scratch = Scratch::new("swapped");
+    let (mut writer, _) = create(&scratch);
+    append(&mut writer, 0..3000);
+    writer.finish().expect("a clean end");
+    let mut bytes = std::fs::read(scratch.segment(1)).expect("read");
+    let footer = bytes.len() - segment::FOOTER_BYTES;
+    let says = segment::Footer::decode(&bytes).expect("sound").expect("sealed");
+    let other = segment::Footer { previous: says.previous ^ 1, ..says };
+    bytes[footer..].copy_from_slice(&other.encode(65_536));
+    std::fs::write(scratch.segment(1), bytes).expect("written");
+    assert!(matches!(open(&scratch), Err(JournalError::Corrupt { .. })));
+}
+
+#[test]
 fn a_second_writer_is_refused_and_told_who_holds_the_journal() {
     let scratch = Scratch::new("locked");
     let (_writer, _) = create(&scratch);

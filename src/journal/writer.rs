@@ -36,12 +36,20 @@ struct Open {
     map: Arc<SegmentMap>,
     /// Where the next frame lies.
     at: usize,
+    /// No frame fits behind the last one any more.
+    is_full: bool,
     /// Everything below was given to a sync.
     given: usize,
     first: Sequence,
 }
 
 impl Open {
+    /// Bytes that the next frame may take.
+    #[inline(always)]
+    fn room_bytes(&self) -> usize {
+        if self.is_full { 0 } else { self.map.frames_end() - self.at }
+    }
+
     fn frames_bytes(&self) -> u64 {
         (self.at - self.map.frames_start()) as u64
     }
@@ -68,7 +76,7 @@ impl JournalWriter {
         helpers: Helpers,
     ) -> Self {
         let at = map.frames_start();
-        let open = Open { map, at, given: at, first: next };
+        let open = Open { map, at, is_full: false, given: at, first: next };
         let mut writer = Self {
             open,
             next,
@@ -93,9 +101,9 @@ impl JournalWriter {
         time_ns: u64,
         payload: &[u8],
     ) -> Result<(), JournalError> {
-        debug_assert_eq!(sequence, self.next, "the journal has no gap");
+        assert_eq!(sequence, self.next, "the journal has no gap");
         let space_bytes = frame::space_bytes(payload.len());
-        if self.open.map.frames_end() - self.open.at < space_bytes {
+        if self.open.room_bytes() < space_bytes {
             self.roll(space_bytes)?;
         }
         self.last_time_ns = self.last_time_ns.max(time_ns);
@@ -106,9 +114,9 @@ impl JournalWriter {
 
     /// Appends `sequence` as aborted.
     pub(crate) fn append_aborted(&mut self, sequence: Sequence) -> Result<(), JournalError> {
-        debug_assert_eq!(sequence, self.next, "the journal has no gap");
+        assert_eq!(sequence, self.next, "the journal has no gap");
         let space_bytes = frame::space_bytes(0);
-        if self.open.map.frames_end() - self.open.at < space_bytes {
+        if self.open.room_bytes() < space_bytes {
             self.roll(space_bytes)?;
         }
         self.write(Kind::Abort, sequence, &[]);
@@ -125,7 +133,7 @@ impl JournalWriter {
         if self.progress.is_over() {
             return Err(self.progress.reason());
         }
-        if self.progress.wanted() > self.committed {
+        if self.progress.wanted() > self.committed && self.next > self.committed {
             self.commit();
         } else if self.marked < self.committed && self.progress.durable.peek() == self.next {
             self.mark();
@@ -219,8 +227,8 @@ impl JournalWriter {
         let payload_bytes = filler.min(end - self.open.at).checked_sub(frame::HEADER_BYTES);
         match payload_bytes {
             Some(bytes) => self.write(Kind::Pad, self.next, &ZEROS[..bytes]),
-            // No frame fits behind this one: the next goes into the next segment.
-            None => self.open.at = end,
+            // No frame fits behind the last: the next goes into the next segment.
+            None => self.open.is_full = true,
         }
     }
 
@@ -229,7 +237,7 @@ impl JournalWriter {
     fn mark(&mut self) {
         let durable = self.progress.durable.acquire();
         let space_bytes = frame::space_bytes(size_of::<u64>());
-        if self.open.map.frames_end() - self.open.at >= space_bytes {
+        if self.open.room_bytes() >= space_bytes {
             self.write(Kind::Mark, self.next, &durable.get().to_le_bytes());
             self.commit();
         }
@@ -249,7 +257,7 @@ impl JournalWriter {
         let map = self.next_segment()?;
         self.give(self.open.at);
         let at = map.frames_start();
-        let opened = Open { map, at, given: at, first: self.next };
+        let opened = Open { map, at, is_full: false, given: at, first: self.next };
         let left = core::mem::replace(&mut self.open, opened);
         self.progress.counts.rolls.add(1);
         self.progress.counts.frames_bytes.add(left.frames_bytes());
@@ -332,6 +340,13 @@ impl JournalHandle {
     /// bus ends first.
     pub fn flush(&self, through: Sequence) -> Result<Sequence, JournalError> {
         self.progress.wait_durable(through)
+    }
+
+    /// Why the next segment could not be prepared: a warning, a segment ahead. The bus halts with
+    /// this error when the open segment is full.
+    #[must_use]
+    pub fn trouble(&self) -> Option<JournalError> {
+        self.progress.trouble()
     }
 
     /// What the journal has done since it was opened.

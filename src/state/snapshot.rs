@@ -84,8 +84,9 @@ pub(crate) fn load_newest<S>(
     load: impl Fn(&[u8]) -> Result<S, String>,
 ) -> Result<Option<(Sequence, S)>, JournalError> {
     for (covered, name) in snapshot_names(directory)?.into_iter().rev() {
-        let bytes = directory.read(&name)?;
-        let loaded = check(&bytes, expected).and_then(|says| {
+        let read = directory.read(&name).map_err(|error| error.to_string());
+        let loaded = read.and_then(|bytes| {
+            let says = check(&bytes, expected)?;
             if says != covered {
                 return Err("its name and its head disagree on what it covers".to_owned());
             }
