@@ -20,11 +20,10 @@
 use crate::journal::error::JournalError;
 use crate::journal::scan::{self, Scan};
 use crate::journal::segment::{self, Footer, Header, SchemaEntry};
-use crate::journal::storage::{Access, Directory};
+use crate::journal::storage::{self, Access, Directory};
 use crate::sequence::Sequence;
 use core::ops::Range;
 use memmap2::Mmap;
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 /// A segment that is part of the journal.
@@ -279,7 +278,7 @@ impl Recovered {
         }
         drop(bytes);
         let file = directory.open_file(&found.name, Access::ReadWrite)?;
-        zero(&file, from, written)
+        storage::zero(&file, from, written)
             .and_then(|()| file.sync_all())
             .map_err(|error| JournalError::io(&path, "cut", error))?;
         if is_whole {
@@ -403,15 +402,6 @@ fn free_name(directory: &Directory, segment: &str) -> Result<String, JournalErro
     let candidates =
         std::iter::once(format!("{stem}.torn")).chain((1u64..).map(|n| format!("{stem}.{n}.torn")));
     Ok(candidates.into_iter().find(|name| !names.contains(name)).unwrap_or_default())
-}
-
-fn zero(file: &std::fs::File, from: usize, bytes: usize) -> std::io::Result<()> {
-    let zeros = [0; 4096];
-    for at in (0..bytes).step_by(zeros.len()) {
-        let len = zeros.len().min(bytes - at);
-        file.write_all_at(&zeros[..len], (from + at) as u64)?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

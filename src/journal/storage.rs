@@ -154,6 +154,16 @@ pub(crate) fn allocate(file: &File, path: &Path, bytes: u64) -> Result<(), Journ
     Ok(())
 }
 
+/// Overwrites `bytes` from `from` on with zeros.
+pub(crate) fn zero(file: &File, from: usize, bytes: usize) -> io::Result<()> {
+    let zeros = [0; 4096];
+    for at in (0..bytes).step_by(zeros.len()) {
+        let len = zeros.len().min(bytes - at);
+        file.write_all_at(&zeros[..len], (from + at) as u64)?;
+    }
+    Ok(())
+}
+
 /// ENOSPC and its kin have a variant of their own.
 fn full_or_io(path: &Path, op: &'static str, bytes: usize, error: io::Error) -> JournalError {
     match error.kind() {
