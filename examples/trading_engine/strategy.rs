@@ -58,7 +58,7 @@ impl Strategy {
         }
         let filled = quantity.min(ours.remaining);
         self.position += sign * i64::from(filled);
-        self.cash -= sign * i64::from(filled) * ours.price;
+        self.cash = self.cash.saturating_sub(sign * i64::from(filled) * ours.price);
         ours.remaining -= filled;
         if ours.remaining == 0 {
             *quote = None;

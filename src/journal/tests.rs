@@ -289,6 +289,23 @@ fn another_schema_is_refused_by_name_and_version() {
 }
 
 #[test]
+fn another_rkyv_format_is_refused_by_name() {
+    let scratch = Scratch::new("format");
+    let (mut bytes, _, _) = killed(&scratch, 3);
+    let says = bytes[64..96].to_vec();
+    let at = says.windows(6).position(|text| text == b"little").expect("its endianness") + 64;
+    bytes[at..at + 6].copy_from_slice(b"big   ");
+    bytes[96..100].fill(0);
+    let crc = crc_sum(&bytes[..4096]);
+    bytes[96..100].copy_from_slice(&crc.to_le_bytes());
+    std::fs::write(scratch.segment(0), bytes).expect("written");
+    let error = open(&scratch).expect_err("refused");
+    assert!(matches!(error, JournalError::OtherFormat { .. }));
+    let text = error.to_string();
+    assert!(text.contains("big") && text.contains("little"), "{text}");
+}
+
+#[test]
 fn a_missing_segment_is_refused_by_its_ordinal() {
     for ordinal in [0, 1, 2] {
         let scratch = Scratch::new(&format!("missing-{ordinal}"));

@@ -6,7 +6,7 @@ use crate::events::{Action, Message};
 use std::path::Path;
 
 /// The largest price: far above any, and small enough that sums of prices stay in range.
-const PRICE_MAX: i64 = 1_000_000_000_000;
+const PRICE_MAX: i64 = 100_000_000_000;
 
 /// Checks every line behind the first `skipped`; gives their number.
 pub fn check(bytes: &[u8], path: &Path, skipped: u64) -> Result<u64, FeedError> {
@@ -144,7 +144,7 @@ mod tests {
             "34200,1,5,99999999999,100,1",
             "34200,1,5,10,1.5,1",
             "34200,1,5,10,-1,1",
-            "34200,1,5,10,9000000000000,1",
+            "34200,1,5,10,900000000000,1",
             "34200,1,-1,10,100,1",
             "34200.0123456789,1,5,10,100,1",
             "99999,1,5,10,100,1",
