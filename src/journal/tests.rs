@@ -57,6 +57,17 @@ fn append(writer: &mut JournalWriter, events: core::ops::Range<u64>) {
     writer.end_batch().expect("a sound journal");
 }
 
+/// Has everything below `through` synced, while this thread goes on as the journal stage does.
+fn flush(writer: &mut JournalWriter, handle: &JournalHandle, through: u64) -> Sequence {
+    let handle = handle.clone();
+    let waiter = std::thread::spawn(move || handle.flush(Sequence::new(through)));
+    while !waiter.is_finished() {
+        writer.end_batch().expect("a sound journal");
+        std::thread::yield_now();
+    }
+    waiter.join().expect("no panic").expect("synced")
+}
+
 /// Checks that the journal holds exactly `from..to` as `append` wrote it.
 fn assert_holds(open: &OpenJournal, from: u64, to: u64) {
     let mut replay = open.replay(Sequence::new(from));
@@ -114,15 +125,7 @@ fn flush_moves_durable_and_a_mark_follows() {
     let (mut writer, handle) = create(&scratch);
     append(&mut writer, 0..100);
     assert_eq!(handle.durable().get(), 0);
-    let waiter = {
-        let handle = handle.clone();
-        std::thread::spawn(move || handle.flush(Sequence::new(100)))
-    };
-    while !waiter.is_finished() {
-        writer.end_batch().expect("a sound journal");
-        std::thread::yield_now();
-    }
-    assert_eq!(waiter.join().expect("no panic").expect("synced").get(), 100);
+    assert_eq!(flush(&mut writer, &handle, 100).get(), 100);
     assert_eq!(handle.durable().get(), 100);
     append(&mut writer, 100..150);
     writer.finish().expect("a clean end");
@@ -145,13 +148,7 @@ fn a_commit_that_leaves_no_room_for_a_frame_seals_where_the_last_frame_ends() {
     }
     writer.append(Sequence::new(n), 0, &vec![7; left - 16 - 32]).expect("room");
     n += 1;
-    let through = Sequence::new(n);
-    let waiter = std::thread::spawn(move || handle.flush(through));
-    while !waiter.is_finished() {
-        writer.end_batch().expect("sound");
-        std::thread::yield_now();
-    }
-    waiter.join().expect("no panic").expect("synced");
+    flush(&mut writer, &handle, n);
     for _ in 0..3 {
         writer.append(Sequence::new(n), 0, &[7; 16]).expect("room in the next segment");
         n += 1;
@@ -196,11 +193,7 @@ fn garbage_behind_a_hole_does_not_hide_an_acknowledgement() {
     let scratch = Scratch::new("garbage");
     let (mut writer, handle) = create(&scratch);
     append(&mut writer, 0..50);
-    let waiter = std::thread::spawn(move || handle.flush(Sequence::new(50)));
-    while !waiter.is_finished() {
-        writer.end_batch().expect("sound");
-        std::thread::yield_now();
-    }
+    flush(&mut writer, &handle, 50);
     append(&mut writer, 50..60);
     drop(writer);
     // Every 16 bytes of the damage claim to begin a frame of 20 KiB with a likely sequence.
@@ -226,6 +219,21 @@ fn a_sealed_segment_that_was_swapped_is_refused() {
     bytes[footer..].copy_from_slice(&other.encode(65_536));
     std::fs::write(scratch.segment(1), bytes).expect("written");
     assert!(matches!(open(&scratch), Err(JournalError::Corrupt { .. })));
+}
+
+#[test]
+fn after_a_failed_sync_nothing_is_acknowledged_any_more() {
+    let progress = Progress::new(Sequence::new(5));
+    let path = PathBuf::from("00000000000000000000.seg");
+    progress.poison(JournalError::io(&path, "sync", std::io::Error::from_raw_os_error(5)));
+    progress.end(JournalError::Closed);
+    assert!(progress.is_over());
+    for _ in 0..2 {
+        let error = progress.wait_durable(Sequence::new(6)).expect_err("poisoned for ever");
+        assert!(matches!(error, JournalError::Poisoned { .. }));
+        assert!(error.to_string().contains("sync 00000000000000000000.seg"), "{error}");
+    }
+    assert_eq!(progress.wait_durable(Sequence::new(5)).expect("it was").get(), 5);
 }
 
 #[test]
@@ -472,12 +480,7 @@ fn a_flipped_bit_in_an_acknowledged_frame_refuses_and_names_the_sequences() {
     let scratch = Scratch::new("flip");
     let (mut writer, handle) = create(&scratch);
     append(&mut writer, 0..20);
-    let handle_of_waiter = handle.clone();
-    let waiter = std::thread::spawn(move || handle_of_waiter.flush(Sequence::new(20)));
-    while !waiter.is_finished() {
-        writer.end_batch().expect("sound");
-        std::thread::yield_now();
-    }
+    flush(&mut writer, &handle, 20);
     append(&mut writer, 20..25);
     drop(writer);
     let bytes = std::fs::read(scratch.segment(0)).expect("read");

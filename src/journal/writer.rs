@@ -133,9 +133,13 @@ impl JournalWriter {
         if self.progress.is_over() {
             return Err(self.progress.reason());
         }
-        if self.progress.wanted() > self.committed && self.next > self.committed {
+        let durable = self.progress.durable.peek();
+        // One commit at a time: what comes meanwhile goes together into the next, so that somebody
+        // who waits for events still to come does not cost a page and a sync per batch.
+        let is_settled = durable == self.committed;
+        if is_settled && self.progress.wanted() > self.committed && self.next > self.committed {
             self.commit();
-        } else if self.marked < self.committed && self.progress.durable.peek() == self.next {
+        } else if self.marked < self.committed && durable == self.next {
             self.mark();
         }
         Ok(())
