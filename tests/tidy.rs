@@ -60,6 +60,7 @@ const PLACES: &[Place] = &[
     ("journal/lock.rs", 3, Journal),
     ("journal/frame.rs", 3, Journal),
     ("journal/crc.rs", 2, Journal),
+    ("journal/fields.rs", 2, Journal),
     ("journal/progress.rs", 2, Journal),
     ("journal/storage.rs", 2, Journal),
     ("journal/error.rs", 1, Journal),

@@ -15,6 +15,7 @@
 //! ```
 
 use crate::journal::crc;
+use crate::journal::fields::{long, word};
 use crate::sequence::Sequence;
 
 pub(crate) const LEN_OFFSET: usize = 0;
@@ -224,18 +225,4 @@ impl Frame<'_> {
         (self.head.lag != NO_LAG)
             .then(|| Sequence::new(self.head.sequence.get().saturating_sub(lag)))
     }
-}
-
-/// The little-endian u32 at `offset_bytes`.
-#[inline(always)]
-pub(crate) fn word(bytes: &[u8], offset_bytes: usize) -> Option<u32> {
-    let bytes = bytes.get(offset_bytes..)?.first_chunk()?;
-    Some(u32::from_le_bytes(*bytes))
-}
-
-/// The little-endian u64 at `offset_bytes`.
-#[inline(always)]
-pub(crate) fn long(bytes: &[u8], offset_bytes: usize) -> Option<u64> {
-    let bytes = bytes.get(offset_bytes..)?.first_chunk()?;
-    Some(u64::from_le_bytes(*bytes))
 }

@@ -20,6 +20,7 @@
 
 mod crc;
 mod error;
+pub(crate) mod fields;
 mod frame;
 mod helper;
 mod lock;

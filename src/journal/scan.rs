@@ -1,6 +1,7 @@
 //! *Owns* reading the frames of a segment that nobody sealed. *Invariant*: total over hostile bytes,
 //! and bounded in time; what it serves is a gapless run of sequences. *Source*: its own.
 
+use crate::journal::fields;
 use crate::journal::frame::{self, ALIGN_BYTES, FrameFault, Kind, Salt};
 use crate::journal::segment::Header;
 use crate::sequence::Sequence;
@@ -86,7 +87,7 @@ impl Scan {
         let mut budget_bytes = rest.len().saturating_mul(4);
         let mut at = ALIGN_BYTES;
         while at < rest.len() {
-            let sequence = frame::long(rest, at + frame::SEQ_OFFSET).unwrap_or(u64::MAX);
+            let sequence = fields::long(rest, at + frame::SEQ_OFFSET).unwrap_or(u64::MAX);
             if !(possible.start.get()..possible.end.get()).contains(&sequence) {
                 at += ALIGN_BYTES;
                 continue;
@@ -99,7 +100,7 @@ impl Scan {
                     at += frame.space_bytes;
                 }
                 Err(fault) => {
-                    let claimed = frame::word(rest, at).unwrap_or(0) & !frame::CONTROL;
+                    let claimed = fields::word(rest, at).unwrap_or(0) & !frame::CONTROL;
                     let summed = if fault == FrameFault::Checksum { claimed as usize } else { 0 };
                     budget_bytes = budget_bytes.saturating_sub(summed);
                     at += ALIGN_BYTES;

@@ -22,7 +22,8 @@
 use crate::event::SchemaId;
 use crate::journal::crc;
 use crate::journal::error::JournalError;
-use crate::journal::frame::{Frame, PAGE_BYTES, long, word};
+use crate::journal::fields::{long, wide, word};
+use crate::journal::frame::{Frame, PAGE_BYTES};
 use crate::sequence::Sequence;
 use std::path::Path;
 
@@ -311,12 +312,6 @@ impl Chain {
             self.0 = (self.0 ^ u128::from(byte)).wrapping_mul(Self::PRIME);
         }
     }
-}
-
-/// The little-endian u128 at `offset_bytes`.
-fn wide(bytes: &[u8], offset_bytes: usize) -> Option<u128> {
-    let bytes = bytes.get(offset_bytes..)?.first_chunk()?;
-    Some(u128::from_le_bytes(*bytes))
 }
 
 /// The file name of the segment `ordinal`.

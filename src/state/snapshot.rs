@@ -10,7 +10,7 @@
 //! ```
 
 use crate::event::SchemaId;
-use crate::journal::{Directory, JournalError, JournalHandle, crc_sum, rkyv_format};
+use crate::journal::{Directory, JournalError, JournalHandle, crc_sum, fields, rkyv_format};
 use crate::sequence::Sequence;
 use rkyv::util::AlignedVec;
 use std::path::{Path, PathBuf};
@@ -210,15 +210,15 @@ fn snapshot_names(directory: &Directory) -> Result<Vec<(Sequence, String)>, Jour
 
 /// Little-endian fields of a head, whose length is known.
 fn word(head: &[u8], at: usize) -> u32 {
-    u32::from_le_bytes(core::array::from_fn(|n| head[at + n]))
+    fields::word(head, at).unwrap_or_default()
 }
 
 fn long(head: &[u8], at: usize) -> u64 {
-    u64::from_le_bytes(core::array::from_fn(|n| head[at + n]))
+    fields::long(head, at).unwrap_or_default()
 }
 
 fn wide(head: &[u8], at: usize) -> u128 {
-    u128::from_le_bytes(core::array::from_fn(|n| head[at + n]))
+    fields::wide(head, at).unwrap_or_default()
 }
 
 fn text(head: &[u8], at: usize, bytes: usize) -> String {
