@@ -19,7 +19,9 @@ const PLACES: &[Place] = &[
     ("bus/mod.rs", 6, Top),
     // Resumes a bus, so it stands beside the builder.
     ("recovered.rs", 6, Top),
+    ("bus/assembly.rs", 6, Top),
     ("bus/builder.rs", 6, Top),
+    ("bus/stage.rs", 6, Top),
     ("bus/journal_side.rs", 6, Top),
     ("bus/no_journal.rs", 6, Top),
     ("bus/report.rs", 6, Top),

@@ -1,37 +1,21 @@
 //! *Owns* what a bus is asked to be, until it starts. *Invariant*: a builder holds data alone; all
 //! of it is validated once, in `start`, and nothing runs before it was found sound.
 
-use super::journal_side::{JournalSide, Running};
-use super::{Answer, Bus, Core, Linked, Links, Placement, StageLine};
+use super::assembly::Assembly;
+use super::journal_side::JournalSide;
+use super::stage::{Make, Spec, StageBuilder};
+use super::{Bus, Links};
 use crate::affinity;
-use crate::barrier::{Barrier, CauseGate, CursorRef};
 use crate::error::BuildError;
 use crate::event::Event;
-use crate::poller::Poller;
-use crate::processor::{Failure, Handler, Handling, Named, Processor, Reacting, Reactor, Stage};
+use crate::processor::{Handler, Handling, Reacting, Reactor};
 use crate::producer::Producer;
-use crate::ring::{Life, Ring, Shape, Slots};
-use crate::sequence::Sequence;
-use crate::sync::Bell;
-use crate::topology::{self, Milestone, Node, Plan, Role};
+use crate::ring::{Ring, Shape, Slots};
+use crate::topology::{self, Node, Role};
 use crate::wait::{Wait, WhenFull};
-use crossbeam_channel::{Sender, bounded, unbounded};
 use parking_lot::Mutex;
-use rkyv::Archived;
 use std::any::Any;
-use std::sync::{Arc, OnceLock};
-use std::thread::JoinHandle;
-
-/// Makes a stage of its poller.
-pub(super) type Make<E> = Box<dyn FnOnce(Poller<E>) -> Box<dyn Stage>>;
-
-/// One stage as asked for.
-struct Spec<E: Event> {
-    node: Node,
-    causes: Vec<CauseGate<E>>,
-    /// `None` for pollers.
-    make: Option<Make<E>>,
-}
+use std::sync::Arc;
 
 /// A bus that is being described.
 ///
@@ -58,11 +42,6 @@ pub struct BusBuilder<E: Event> {
     stages: Vec<Spec<E>>,
     links: Links,
     journal: JournalSide,
-}
-
-/// One stage of a bus that is being described.
-pub struct StageBuilder<'a, E: Event> {
-    spec: &'a mut Spec<E>,
 }
 
 impl<E: Event> Bus<E> {
@@ -193,223 +172,6 @@ impl<E: Event> BusBuilder<E> {
     }
 }
 
-impl<E: Event> StageBuilder<'_, E> {
-    /// Stands behind other stages: they have handled an event before this one sees it.
-    pub fn after<N: AsRef<str>>(self, stages: impl IntoIterator<Item = N>) -> Self {
-        self.spec.node.after.extend(stages.into_iter().map(|name| name.as_ref().to_owned()));
-        self
-    }
-
-    /// Stands behind the journal of this bus.
-    pub fn behind(self, milestone: Milestone) -> Self {
-        self.spec.node.behind.push(milestone);
-        self
-    }
-
-    /// Stands behind the journal of another bus: an event passes once its `cause`, a sequence over
-    /// there, has passed `milestone`.
-    pub fn behind_ring(
-        self,
-        other: &impl Linked,
-        milestone: Milestone,
-        cause: impl Fn(&Archived<E>) -> Sequence + Send + 'static,
-    ) -> Self {
-        self.spec.node.is_behind_ring = true;
-        self.spec.causes.push(CauseGate {
-            foreign: other.link(milestone).0,
-            cause: Box::new(cause),
-            seen: Sequence::ZERO,
-        });
-        self
-    }
-
-    /// Pins the stage's thread. Stages on one core share one thread and run in graph order.
-    pub fn core(self, core: usize) -> Self {
-        self.spec.node.core = Some(core);
-        self
-    }
-
-    #[cfg(feature = "journal")]
-    pub(super) fn needs_journal(self, needs_journal: bool) -> Self {
-        self.spec.node.needs_journal = needs_journal;
-        self
-    }
-
-    /// What the stage's thread does when there is nothing to do.
-    pub fn wait(self, wait: Wait) -> Self {
-        self.spec.node.wait = wait;
-        self
-    }
-}
-
-/// A validated bus on its way to running.
-struct Assembly {
-    durable: Option<CursorRef>,
-    ring: Arc<Ring>,
-    plan: Plan,
-    nodes: Vec<Node>,
-    start: Sequence,
-}
-
-/// What a thread says once it is pinned and its start hooks have run.
-type Ready = Result<(), BuildError>;
-
-impl Assembly {
-    /// Joins every gate, then starts every thread.
-    fn run<E: Event>(
-        self,
-        mut specs: Vec<Spec<E>>,
-        links: &Links,
-        journal: Running,
-    ) -> Result<(Core, Vec<Poller<E>>), BuildError> {
-        let stages = self.join_gates()?;
-        self.resolve(links, &stages);
-        let mut waiting: Vec<Option<Poller<E>>> = specs
-            .iter_mut()
-            .enumerate()
-            .map(|(at, spec)| Some(self.poller(at, std::mem::take(&mut spec.causes), &stages)))
-            .collect();
-
-        let bell = Arc::new(Bell::default());
-        let failure = Arc::new(OnceLock::new());
-        let fail = fail_with(&self.ring, &bell, &failure);
-        let (ready, is_ready) = unbounded();
-        let (done, answers) = bounded(self.plan.threads.len());
-        self.ring.header().roll.enter(self.plan.threads.len() as u64);
-        let placements = self.plan.threads.iter().map(|thread| Placement {
-            stages: thread.stages.iter().map(|&at| Arc::clone(&stages[at].name)).collect(),
-            core: thread.core,
-            wait: thread.wait,
-        });
-        let placements = placements.collect();
-        let (ring, threads) = (Arc::clone(&self.ring), Vec::new());
-        let mut core = Core { ring, bell, stages, placements, threads, answers, failure, journal };
-        for (number, thread) in self.plan.threads.iter().enumerate() {
-            let stages = thread.stages.iter().map(|&at| {
-                let stage = match (specs[at].make.take(), waiting[at].take()) {
-                    (Some(make), Some(poller)) => make(poller),
-                    _ => unreachable!("a stage with a thread is made once"),
-                };
-                Named { name: Arc::clone(&core.stages[at].name), stage }
-            });
-            let processor = Processor {
-                stages: stages.collect(),
-                wait: thread.wait,
-                ring: Arc::clone(&self.ring),
-                bell: Arc::clone(&core.bell),
-                fail: Arc::clone(&fail),
-            };
-            let spawned = self.spawn(number, processor, ready.clone(), done.clone());
-            core.threads.push(spawned?);
-        }
-        drop((ready, done));
-        is_ready.iter().collect::<Ready>()?;
-        Ok((core, waiting.into_iter().flatten().collect()))
-    }
-
-    /// Takes a gate for each stage, in the order of declaration.
-    fn join_gates(&self) -> Result<Vec<StageLine>, BuildError> {
-        let join = |node: &Node| {
-            let name: Arc<str> = Arc::from(node.name.as_str());
-            let (gate, _) = self.ring.join(&name, self.start).ok_or(BuildError::TooManyStages {
-                stages: self.nodes.len(),
-                gates: crate::ring::Gates::COUNT,
-            })?;
-            let cursor = CursorRef::Gate(Arc::clone(&self.ring), gate);
-            Ok(StageLine { name, cursor, is_callers: node.role == Role::Poller })
-        };
-        self.nodes.iter().map(join).collect()
-    }
-
-    /// Tells stages of other buses where this bus's journal stands.
-    fn resolve(&self, links: &Links, stages: &[StageLine]) {
-        let Some(journal) = self.nodes.iter().position(|node| node.role == Role::Journal) else {
-            return;
-        };
-        let publish = |cell: &OnceLock<_>, cursor: CursorRef| {
-            // A builder starts once, so the cell is empty.
-            let _ = cell.set((Arc::clone(&self.ring), cursor));
-        };
-        publish(&links.journaled, stages[journal].cursor.clone());
-        if let Some(durable) = &self.durable {
-            publish(&links.durable, durable.clone());
-        }
-    }
-
-    fn poller<E: Event>(
-        &self,
-        at: usize,
-        causes: Vec<CauseGate<E>>,
-        stages: &[StageLine],
-    ) -> Poller<E> {
-        let above = self.plan.upstream[at].iter().map(|&above| stages[above].cursor.clone());
-        let is_behind_durable = self.nodes[at].behind.contains(&Milestone::Durable);
-        let durable = self.durable.clone().filter(|_| is_behind_durable);
-        let upstream = above.chain(durable).collect();
-        // The journal's cursor is a promise to other buses too: it is never given up.
-        let is_leaf = self.plan.is_leaf(at) && self.nodes[at].role != Role::Journal;
-        let StageLine { name, cursor, .. } = &stages[at];
-        let CursorRef::Gate(_, gate) = cursor else { unreachable!("stages stand at gates") };
-        let barrier = Barrier { upstream, causes };
-        Poller::new(&self.ring, name, 0, *gate, self.start, barrier, is_leaf)
-    }
-
-    fn spawn(
-        &self,
-        thread: usize,
-        mut processor: Processor,
-        ready: Sender<Ready>,
-        done: Sender<Answer>,
-    ) -> Result<JoinHandle<()>, BuildError> {
-        let plan = &self.plan.threads[thread];
-        let stage = self.nodes[plan.stages[0]].name.clone();
-        let core = plan.core;
-        let (ring, bell) = (Arc::clone(&self.ring), Arc::clone(&processor.bell));
-        let name = stage.clone();
-        let body = move || {
-            let pinned = core.map_or(Ok(()), |core| {
-                affinity::pin(core).map_err(|why| BuildError::Core { stage: name, core, why })
-            });
-            let started = pinned.and_then(|()| {
-                processor.start().map_err(|(stage, message)| BuildError::StartPanicked {
-                    stage: stage.to_string(),
-                    message,
-                })
-            });
-            let is_up = started.is_ok();
-            // The builder waits for this answer until every sender is gone.
-            let _ = ready.send(started);
-            drop(ready);
-            let ended = if is_up { processor.run() } else { Vec::new() };
-            if ring.header().roll.leave() {
-                ring.header().state.advance(Life::Stopped);
-                bell.ring();
-            }
-            // The bus may be gone by now, and then nobody asks.
-            let _ = done.send(Answer { thread, ended });
-        };
-        std::thread::Builder::new()
-            .name(format!("tb-{stage}"))
-            .spawn(body)
-            .map_err(|source| BuildError::Thread { stage, source })
-    }
-}
-
-/// Keeps the first failure and halts the bus.
-fn fail_with(
-    ring: &Arc<Ring>,
-    bell: &Arc<Bell>,
-    failure: &Arc<OnceLock<Failure>>,
-) -> Arc<dyn Fn(Failure) + Send + Sync> {
-    let (ring, bell, failure) = (Arc::clone(ring), Arc::clone(bell), Arc::clone(failure));
-    Arc::new(move |why| {
-        // Only the first counts; later ones are its echoes.
-        let _ = failure.set(why);
-        ring.header().state.advance(Life::Halted);
-        bell.ring();
-    })
-}
-
 impl<E: Event> core::fmt::Debug for BusBuilder<E> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("BusBuilder")
@@ -417,11 +179,5 @@ impl<E: Event> core::fmt::Debug for BusBuilder<E> {
             .field("capacity", &self.capacity)
             .field("stages", &self.stages.iter().map(|spec| &spec.node.name).collect::<Vec<_>>())
             .finish_non_exhaustive()
-    }
-}
-
-impl<E: Event> core::fmt::Debug for StageBuilder<'_, E> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        self.spec.node.fmt(f)
     }
 }

@@ -2,7 +2,7 @@
 //! *Invariant*: a snapshot thread outlives the stage that feeds it and ends before the bus is gone.
 //! *Source*: its own; without the `journal` feature `no_journal.rs` stands in.
 
-use super::builder::Make;
+use super::stage::Make;
 use super::{Bus, BusBuilder, Report, StageBuilder};
 use crate::barrier::CursorRef;
 use crate::error::BuildError;

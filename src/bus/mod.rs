@@ -2,13 +2,16 @@
 //! bus that is gone has left no thread behind but those it named as still running. *Source*: the
 //! LMAX Disruptor's `Disruptor`, with a deadline on every goodbye.
 
+mod assembly;
 mod builder;
 #[cfg_attr(not(feature = "journal"), path = "no_journal.rs")]
 mod journal_side;
 mod report;
+mod stage;
 
-pub use builder::{BusBuilder, StageBuilder};
+pub use builder::BusBuilder;
 pub use report::{Report, ShutdownError};
+pub use stage::StageBuilder;
 
 use crate::barrier::{CursorRef, Foreign};
 use crate::error::{ConsumerReport, Outcome};

@@ -2,7 +2,7 @@
 //! a bus without the feature has no journal stage. *Source*: its own.
 
 use super::Report;
-use super::builder::Make;
+use super::stage::Make;
 use crate::barrier::CursorRef;
 use crate::error::BuildError;
 use crate::event::Event;
