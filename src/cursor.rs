@@ -36,6 +36,17 @@ impl Cursor {
         self.0.fetch_max(next.get(), Ordering::Release);
     }
 
+    /// Moves the position from `from` to `to`, unless somebody was first; gives where it stands then.
+    #[inline(always)]
+    pub(crate) fn win(&self, from: Sequence, to: Sequence) -> Result<(), Sequence> {
+        // ORDERING: Relaxed; only who wins is decided here. That the slots won are free was acquired
+        // from the gates, and what is put into them is published by their stamps.
+        self.0
+            .compare_exchange(from.get(), to.get(), Ordering::Relaxed, Ordering::Relaxed)
+            .map(drop)
+            .map_err(Sequence::from_word)
+    }
+
     /// The position as a number for reports; nothing may be read on its account.
     #[inline]
     pub(crate) fn peek(&self) -> Sequence {
@@ -46,14 +57,18 @@ impl Cursor {
 
 /// A number for reports.
 #[derive(Debug, Default)]
-#[cfg_attr(not(feature = "journal"), allow(dead_code, reason = "the journal counts"))]
 pub(crate) struct Counter(AtomicU64);
 
-#[cfg_attr(not(feature = "journal"), allow(dead_code, reason = "the journal counts"))]
 impl Counter {
     pub(crate) fn add(&self, count: u64) {
         // ORDERING: Relaxed; a report, nothing is read on its account.
         self.0.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Counts one more; gives how many that makes.
+    pub(crate) fn next(&self) -> u64 {
+        // ORDERING: Relaxed; as above.
+        self.0.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     pub(crate) fn get(&self) -> u64 {

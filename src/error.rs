@@ -12,19 +12,46 @@ pub struct Full {
     pub missing: u64,
     /// The slowest consumer, which gates the producer.
     pub gate: Arc<str>,
+    /// The producer whose claim that consumer waits for, if that is why it is slow.
+    pub held_by: Option<Arc<str>>,
 }
 
 impl fmt::Display for Full {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "ring full: {} slots missing, gated by `{}`; let it catch up, or enlarge the ring",
-            self.missing, self.gate
-        )
+        let Self { missing, gate, held_by } = self;
+        write!(f, "ring full: {missing} slots missing, gated by `{gate}`")?;
+        match held_by {
+            None => f.write_str("; let it catch up, or enlarge the ring"),
+            Some(producer) => {
+                write!(f, ", which waits for a claim held by `{producer}`; publish it, or drop it")
+            }
+        }
     }
 }
 
 impl std::error::Error for Full {}
+
+/// A claim that consumers wait for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldClaim {
+    /// The claimed sequence: the first that is not published.
+    pub sequence: Sequence,
+    /// The producer that holds it; `None` if it published, or let go, meanwhile.
+    pub producer: Option<Arc<str>>,
+    /// Who waits: consumers that have handled everything below.
+    pub waiting: Vec<Arc<str>>,
+}
+
+impl fmt::Display for HeldClaim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let producer = self.producer.as_deref().unwrap_or("(unknown)");
+        write!(f, "sequence {} is claimed by `{producer}` and not published", self.sequence)?;
+        match self.waiting.as_slice() {
+            [] => Ok(()),
+            names => write!(f, "; `{}` waits for it", names.join("`, `")),
+        }
+    }
+}
 
 /// The event does not fit a slot; its claim was published as aborted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -259,6 +286,46 @@ impl From<crate::journal::JournalError> for BuildError {
         Self::Journal(error)
     }
 }
+
+/// Why a consumer could not join a running bus.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum JoinError {
+    /// A stage, or a consumer that joined before, has this name.
+    Duplicate {
+        /// The name.
+        name: String,
+    },
+    /// Every gate of the ring is taken.
+    NoGate {
+        /// Gates in the ring.
+        gates: usize,
+    },
+    /// The bus drains, or was halted.
+    Closed,
+}
+
+impl fmt::Display for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Duplicate { name } => {
+                write!(
+                    f,
+                    "`{name}` consumes from this bus already; a name is a consumer's only address"
+                )
+            }
+            Self::NoGate { gates } => {
+                write!(
+                    f,
+                    "all {gates} gates are taken; drop a consumer first, or use a second ring"
+                )
+            }
+            Self::Closed => f.write_str("bus closed: it drains or was halted"),
+        }
+    }
+}
+
+impl std::error::Error for JoinError {}
 
 /// Where a consumer stood when a report was made.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -118,7 +118,8 @@ mod topology;
 mod wait;
 
 pub use bus::{
-    Bus, BusBuilder, Drain, Link, Linked, Placement, Report, ShutdownError, StageBuilder,
+    Bus, BusBuilder, Counters, Drain, From, Link, Linked, Placement, Report, ShutdownError,
+    StageBuilder,
 };
 pub use error::*;
 pub use event::{
@@ -132,9 +133,10 @@ pub use journal::{
 };
 pub use poller::{Batch, Polled, Poller};
 pub use processor::{Failure, Handler, Reactor};
-pub use producer::{Claim, Filled, Producer};
+pub use producer::{BatchClaim, Claim, Filled, MultiProducer, Producer, Within};
 #[cfg(feature = "journal")]
 pub use recovered::{Progress, Recovered, Recovery, RecoveryError};
+pub use ring::{Claims, Multi, Single};
 pub use rkyv;
 pub use sequence::{ArchivedSequence, Sequence};
 #[cfg(feature = "journal")]

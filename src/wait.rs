@@ -61,6 +61,16 @@ pub enum WhenFull {
     Yield(Option<Duration>),
 }
 
+impl WhenFull {
+    /// The same way to wait, for `limit` at most; a refusal becomes a yield.
+    pub(crate) fn at_most(self, limit: Duration) -> Self {
+        match self {
+            Self::Spin(_) => Self::Spin(Some(limit)),
+            Self::Fail | Self::Yield(_) => Self::Yield(Some(limit)),
+        }
+    }
+}
+
 impl Default for WhenFull {
     /// Yields for up to a second; then the error names the consumer in the way.
     fn default() -> Self {

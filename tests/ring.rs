@@ -56,11 +56,14 @@ fn a_full_ring_names_the_gate_and_what_is_missing() {
     for n in 0..4 {
         producer.publish(&tick(n)).expect("room");
     }
-    let full = PublishError::Full(Full { missing: 1, gate: "poller".into() });
+    let full = PublishError::Full(Full { missing: 1, gate: "poller".into(), held_by: None });
     assert_eq!(producer.try_publish(&tick(9)), Err(full.clone()));
     assert_eq!(producer.publish(&tick(9)), Err(full));
     let three = producer.publish_batch([tick(1), tick(2), tick(3)]);
-    assert_eq!(three, Err(PublishError::Full(Full { missing: 3, gate: "poller".into() })));
+    assert_eq!(
+        three,
+        Err(PublishError::Full(Full { missing: 3, gate: "poller".into(), held_by: None }))
+    );
     assert_eq!(bus.remaining_capacity(), 0);
     assert_eq!(bus.lag("poller"), Some(4));
     assert_eq!(drain(&mut poller).len(), 4);

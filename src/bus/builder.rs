@@ -9,7 +9,7 @@ use crate::affinity;
 use crate::error::BuildError;
 use crate::event::Event;
 use crate::processor::{Handler, Handling, Reacting, Reactor};
-use crate::producer::Producer;
+use crate::producer::{MultiProducer, Producer};
 use crate::ring::{Ring, Shape, Slots};
 use crate::topology::{self, Node, Role};
 use crate::wait::{Wait, WhenFull};
@@ -39,7 +39,9 @@ pub struct BusBuilder<E: Event> {
     capacity: usize,
     when_full: WhenFull,
     allow_more_spinners: bool,
-    stages: Vec<Spec<E>>,
+    pub(super) stages: Vec<Spec<E>>,
+    /// Groups by name, each with the names of its members.
+    pub(super) groups: Vec<(String, Vec<String>)>,
     links: Links,
     journal: JournalSide,
 }
@@ -53,6 +55,7 @@ impl<E: Event> Bus<E> {
             when_full: WhenFull::default(),
             allow_more_spinners: false,
             stages: Vec::new(),
+            groups: Vec::new(),
             links: Links::default(),
             journal: JournalSide::default(),
         }
@@ -135,11 +138,29 @@ impl<E: Event> BusBuilder<E> {
     ///
     /// # Errors
     /// [`BuildError`]; nothing runs then. A journal that was created for the bus stays, empty.
-    pub fn start(mut self) -> Result<(Producer<E>, Bus<E>), BuildError> {
+    pub fn start(self) -> Result<(Producer<E>, Bus<E>), BuildError> {
+        let when_full = self.when_full;
+        let bus = self.assemble()?;
+        Ok((Producer::single(Arc::clone(&bus.core.ring), 0, when_full), bus))
+    }
+
+    /// As [`BusBuilder::start`], for several producers: clone the one that this gives, once for each
+    /// thread.
+    ///
+    /// # Errors
+    /// As [`BusBuilder::start`].
+    pub fn start_multi(self) -> Result<(MultiProducer<E>, Bus<E>), BuildError> {
+        let when_full = self.when_full;
+        let bus = self.assemble()?;
+        Ok((Producer::multi(Arc::clone(&bus.core.ring), 0, when_full), bus))
+    }
+
+    fn assemble(mut self) -> Result<Bus<E>, BuildError> {
         if !self.capacity.is_power_of_two() || self.capacity < 2 {
             let next = self.capacity.max(2).checked_next_power_of_two().unwrap_or(1 << 62);
             return Err(BuildError::Capacity { asked: self.capacity, next });
         }
+        self.spread_groups();
         let nodes: Vec<Node> = self.stages.iter().map(|spec| spec.node.clone()).collect();
         let plan = topology::plan(&nodes, affinity::cores(), self.allow_more_spinners)?;
         self.check_links()?;
@@ -155,8 +176,7 @@ impl<E: Event> BusBuilder<E> {
         }
         let assembly = Assembly { durable: journal.durable(), ring, plan, nodes, start };
         let (core, pollers) = assembly.run(self.stages, &self.links, journal.into_running())?;
-        let producer = Producer::new(Arc::clone(&core.ring), 0, self.when_full);
-        Ok((producer, Bus { core, pollers: Mutex::new(pollers), links: self.links }))
+        Ok(Bus { core, pollers: Mutex::new(pollers), links: self.links })
     }
 
     /// A stage of another bus may stand behind this bus's journal only if there is one.

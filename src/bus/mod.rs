@@ -4,17 +4,20 @@
 
 mod assembly;
 mod builder;
+mod group;
+mod joining;
 #[cfg_attr(not(feature = "journal"), path = "no_journal.rs")]
 mod journal_side;
 mod report;
 mod stage;
 
 pub use builder::BusBuilder;
+pub use joining::From;
 pub use report::{Report, ShutdownError};
 pub use stage::StageBuilder;
 
 use crate::barrier::{CursorRef, Foreign};
-use crate::error::{ConsumerReport, Outcome};
+use crate::error::{ConsumerReport, HeldClaim, Outcome};
 use crate::event::Event;
 use crate::poller::Poller;
 use crate::processor::{Ended, Failure};
@@ -85,6 +88,16 @@ impl core::fmt::Display for Placement {
     }
 }
 
+/// What a bus counts beside its hot path.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counters {
+    /// Sequences published as aborted.
+    pub aborted: u64,
+    /// Calls of producers that found the ring full.
+    pub stalls: u64,
+}
+
 /// What a thread says last.
 struct Answer {
     thread: usize,
@@ -118,10 +131,11 @@ impl<E: Event> Bus<E> {
         self.core.ring.claimed()
     }
 
-    /// Everything below was handled by the stage `name`.
+    /// Everything below was handled by the stage `name`, or by a consumer that joined by it.
     #[must_use]
     pub fn sequence(&self, name: &str) -> Option<Sequence> {
-        self.core.cursor(name).map(CursorRef::acquire)
+        let stage = self.core.cursor(name).map(CursorRef::acquire);
+        stage.or_else(|| self.core.ring.standing(name))
     }
 
     /// Published events that the stage `name` has not handled.
@@ -135,6 +149,21 @@ impl<E: Event> Bus<E> {
     #[must_use]
     pub fn remaining_capacity(&self) -> u64 {
         self.core.ring.remaining_capacity()
+    }
+
+    /// Sequences that consumers wait for because a producer holds them: claimed, and not published
+    /// yet. One that stays here belongs to a producer that was stopped, or was leaked with its
+    /// guard; nobody can publish in its place. For several producers; an only one holds up nobody.
+    #[must_use]
+    pub fn held_claims(&self) -> Vec<HeldClaim> {
+        self.core.ring.held_claims()
+    }
+
+    /// What was counted beside the hot path.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        let tally = &self.core.ring.tally;
+        Counters { aborted: tally.aborted.get(), stalls: tally.stalls.get() }
     }
 
     /// Which stages run on which thread, where, and how it waits.

@@ -1,18 +1,58 @@
 //! *Owns* how a producer wins a sequence. *Invariant* (R3): a won sequence's slot is free, and is
-//! stamped before any later one is handed out. *Source*: the LMAX Disruptor's single-producer
-//! sequencer.
+//! stamped by its winner alone. *Source*: the LMAX Disruptor's two sequencers; R3's order of looks,
+//! first the gates and then the exchange, is ours.
 //!
-//! A claim differs from its peers only in how a sequence is won; slots, stamps, gates and consumers
-//! know nothing of it. [`Single`] keeps a plain field which a claim does not advance and
-//! publishing does, so a forgotten claim is simply claimed again.
+//! The two claims differ only in how a sequence is won; slots, stamps, gates and consumers know
+//! nothing of it.
+//!
+//! | | wins by | a claim that is forgotten | `claimed` says |
+//! |---|---|---|---|
+//! | [`Single`] | a plain field, moved by publishing | is claimed again | everything below is stamped |
+//! | [`Multi`] | compare-exchange on `claimed` | is aborted at the handle's next claim or drop | everything below is won |
+//!
+//! A sequence is never won before its slot is free: a fetch-add that must then wait can be neither
+//! filled nor aborted, and a halt would hang on it.
 
-use crate::error::{Full, PublishError};
+#![allow(private_interfaces, reason = "sealed: nobody outside can name or call what it is about")]
+
+use crate::cursor::Cursor;
+use crate::error::Full;
 use crate::ring::{Header, Ring};
 use crate::sequence::Sequence;
+use core::ops::Range;
+use std::sync::Arc;
 
-/// The only producer's claim.
+/// How a producer wins its sequences: [`Single`] or [`Multi`]. Sealed.
+pub trait Claims: sealed::Claims + Send + core::fmt::Debug + 'static {}
+
+impl<C: sealed::Claims + Send + core::fmt::Debug + 'static> Claims for C {}
+
+pub(crate) mod sealed {
+    use super::{Full, Header, Range, Ring, Sequence};
+
+    /// What a producer asks of its claim.
+    pub trait Claims {
+        /// The first of `count` sequences, if slots for them were free at the last scan. The caller
+        /// stamps all of them, then calls [`Claims::settle`].
+        fn win(&mut self, header: &Header, count: u64) -> Option<Sequence>;
+
+        /// Scans the gates for `count` free slots behind the next sequence.
+        fn scan(&mut self, ring: &Ring, count: u64) -> Result<(), Full>;
+
+        /// Everything won is stamped, up to `end`.
+        fn settle(&mut self, header: &Header, end: Sequence);
+
+        /// What was won and is not settled: empty, unless a guard was forgotten.
+        fn unsettled(&self) -> Range<Sequence>;
+
+        /// The producer is gone.
+        fn leave(&self, ring: &Ring);
+    }
+}
+
+/// The claim of an only producer.
 #[derive(Debug)]
-pub(crate) struct Single {
+pub struct Single {
     /// The next sequence to publish.
     next: Sequence,
     /// Slots below this sequence are free, as far as the last scan of the gates could tell.
@@ -23,30 +63,118 @@ impl Single {
     pub(crate) fn new(start: Sequence) -> Self {
         Self { next: start, limit: start }
     }
+}
 
-    /// The first of `count` free sequences, if the last scan found them.
+impl sealed::Claims for Single {
     #[inline(always)]
-    pub(crate) fn peek(&self, count: u64) -> Option<Sequence> {
+    fn win(&mut self, _header: &Header, count: u64) -> Option<Sequence> {
         (self.next.advance(count) <= self.limit).then_some(self.next)
     }
 
-    /// Scans the gates for `count` free slots.
     #[cold]
-    pub(crate) fn scan(&mut self, ring: &Ring, count: u64) -> Result<Sequence, PublishError> {
-        let (below, gate) = ring.header().gate_table.free_below(self.next);
-        self.limit = below.advance(ring.capacity());
-        self.peek(count).ok_or_else(|| {
-            PublishError::Full(Full {
-                missing: self.next.advance(count).events_since(self.limit),
-                gate: ring.gate_name(gate),
-            })
-        })
+    fn scan(&mut self, ring: &Ring, count: u64) -> Result<(), Full> {
+        let next = self.next;
+        self.limit = ring.free_below(next, count, |_| next)?;
+        Ok(())
     }
 
-    /// Moves on: everything below `next` is stamped.
     #[inline(always)]
-    pub(crate) fn settle(&mut self, header: &Header, next: Sequence) {
-        self.next = next;
-        header.claimed.publish(next);
+    fn settle(&mut self, header: &Header, end: Sequence) {
+        self.next = end;
+        header.claimed.publish(end);
+    }
+
+    #[inline(always)]
+    fn unsettled(&self) -> Range<Sequence> {
+        self.next..self.next
+    }
+
+    fn leave(&self, _ring: &Ring) {}
+}
+
+/// The claim of one of several producers; a clone of the producer has one of its own.
+#[derive(Debug)]
+pub struct Multi {
+    /// As in [`Single`]; each producer scans for itself.
+    limit: Sequence,
+    /// Won, and not settled yet.
+    won: Range<Sequence>,
+    held: Arc<Held>,
+}
+
+/// The claim that one producer holds, said to whoever asks. A line that only its producer writes.
+#[derive(Debug)]
+pub(crate) struct Held {
+    name: Arc<str>,
+    first: Cursor,
+}
+
+impl Held {
+    const NOTHING: Sequence = Sequence::from_word(u64::MAX);
+
+    pub(crate) fn nothing(name: Arc<str>) -> Self {
+        Self { name, first: Cursor::new(Self::NOTHING) }
+    }
+
+    pub(crate) fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// The first sequence held. Of two producers that reach for one sequence at this very moment
+    /// both may name it.
+    pub(crate) fn first(&self) -> Option<Sequence> {
+        Some(self.first.acquire()).filter(|first| *first != Self::NOTHING)
+    }
+}
+
+impl Multi {
+    pub(crate) fn new(start: Sequence, held: Arc<Held>) -> Self {
+        Self { limit: start, won: start..start, held }
+    }
+
+    pub(crate) fn held(&self) -> &Arc<Held> {
+        &self.held
+    }
+}
+
+impl sealed::Claims for Multi {
+    #[inline(always)]
+    fn win(&mut self, header: &Header, count: u64) -> Option<Sequence> {
+        let mut next = header.claimed.peek();
+        while next.advance(count) <= self.limit {
+            // Said before it is won: a winner that is stopped right behind the exchange has a name.
+            self.held.first.publish(next);
+            match header.claimed.win(next, next.advance(count)) {
+                Ok(()) => {
+                    self.won = next..next.advance(count);
+                    return Some(next);
+                }
+                Err(now) => next = now,
+            }
+        }
+        None
+    }
+
+    #[cold]
+    fn scan(&mut self, ring: &Ring, count: u64) -> Result<(), Full> {
+        self.held.first.publish(Held::NOTHING);
+        let next = ring.claimed();
+        self.limit = ring.free_below(next, count, |from| ring.region().stamped(from..next))?;
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn settle(&mut self, _header: &Header, end: Sequence) {
+        self.won = end..end;
+        self.held.first.publish(Held::NOTHING);
+    }
+
+    #[inline(always)]
+    fn unsettled(&self) -> Range<Sequence> {
+        self.won.clone()
+    }
+
+    fn leave(&self, ring: &Ring) {
+        ring.leave(&self.held);
     }
 }

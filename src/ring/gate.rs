@@ -1,5 +1,7 @@
 //! *Owns* the gates: the consumers' cursors that producers may not lap. *Invariant* (R5): a slot of
-//! sequence `n` is overwritten only after every gate has passed `n`, also when gates come and go.
+//! sequence `n` is overwritten only after every gate has passed `n`, also when gates come and go; and
+//! neither a gate nor `limit` ever passes a sequence that is not stamped, so a producer that looks at
+//! them never writes into a slot which another producer is still filling.
 //! *Source*: the LMAX Disruptor's gating sequences; the two-sided fence is Dekker's.
 //!
 //! Why nobody is lapped. A producer announces in `limit` the sequence `w` below which slots may be
@@ -17,6 +19,7 @@ use crossbeam_utils::CachePadded;
 
 /// No consumer stands here; also larger than any sequence, so that a scan passes it by.
 const VACANT: u64 = u64::MAX;
+const NOBODY: Sequence = Sequence::from_word(VACANT);
 
 /// One gate: a consumer's cursor, or vacant.
 type Gate = CachePadded<AtomicU64>;
@@ -54,9 +57,12 @@ impl Gates {
     }
 
     /// Takes a vacant gate at `from`, or at the oldest sequence still in the ring if that is later.
+    /// Everything below `from` is stamped.
     ///
     /// Safe while producers publish. `None` if all gates are taken.
     pub(crate) fn join(&self, from: Sequence) -> Option<(GateIndex, Sequence)> {
+        // No lower than it must be: producers that scan meanwhile would find the ring full.
+        let from = from.max(self.limit.acquire());
         let index = (0..Self::COUNT).find(|&index| {
             // ORDERING: Acquire on success pairs with the Release in `leave`: the gate's last
             // owner is done with its slots. Relaxed on failure: nothing is read.
@@ -102,14 +108,36 @@ impl Gates {
         }
     }
 
-    /// Everything below may be overwritten: announces it, then makes sure of it.
+    /// The sequence below which slots may be overwritten, `most` or what was announced before at
+    /// most: announces it, then makes sure of it. Also gives the gate in the way.
     ///
-    /// `published` bounds the answer when no consumer gates. Also gives the gate in the way.
-    pub(crate) fn free_below(&self, published: Sequence) -> (Sequence, Option<GateIndex>) {
-        let (wanted, gate) = self.slowest(published);
+    /// Where no consumer gates, `stamped` says up to where everything from a sequence on is stamped.
+    pub(crate) fn free_below(
+        &self,
+        most: Sequence,
+        stamped: impl FnOnce(Sequence) -> Sequence,
+    ) -> (Sequence, Option<GateIndex>) {
+        let announced = self.limit.acquire();
+        let (free, gate) = match self.slowest() {
+            (_, None) => (stamped(announced), None),
+            gated => gated,
+        };
+        let wanted = free.min(most.max(announced));
         self.announce(wanted);
-        let sure = self.slowest(published);
+        let sure = self.slowest();
         if sure.0 < wanted { sure } else { (wanted, gate) }
+    }
+
+    /// Progress of whoever stands at gate number `index`, for reports.
+    pub(crate) fn stands_at(&self, index: usize) -> Option<Sequence> {
+        // ORDERING: Relaxed; a report, nothing is read on its account.
+        let at = Sequence::from_word(self.gates.get(index)?.load(Ordering::Relaxed));
+        (at != NOBODY).then_some(at)
+    }
+
+    /// Everything below may be overwritten already.
+    pub(crate) fn oldest(&self) -> Sequence {
+        self.limit.acquire()
     }
 
     fn announce(&self, below: Sequence) {
@@ -120,11 +148,11 @@ impl Gates {
         fence(Ordering::SeqCst);
     }
 
-    /// The smallest gate below `published`, and whose it is.
-    pub(crate) fn slowest(&self, published: Sequence) -> (Sequence, Option<GateIndex>) {
+    /// The smallest gate, and whose it is.
+    pub(crate) fn slowest(&self) -> (Sequence, Option<GateIndex>) {
         // ORDERING: Relaxed; a newcomer beyond it is found by the scan after the fence.
         let joined = self.joined.load(Ordering::Relaxed) as usize;
-        let mut slowest = (published, None);
+        let mut slowest = (NOBODY, None);
         for (index, gate) in self.gates[..joined].iter().enumerate() {
             // ORDERING: Acquire; pairs with the Release in `publish` and `leave`: what the consumer
             // read is read before its slots are overwritten.

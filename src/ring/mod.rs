@@ -29,12 +29,15 @@ mod region;
 mod slot;
 mod state;
 
-pub(crate) use claim::Single;
+pub(crate) use claim::Held;
+pub use claim::{Claims, Multi, Single};
 pub(crate) use gate::{GateIndex, Gates};
 pub(crate) use region::{Header, Region, Shape};
 pub(crate) use slot::{Slots, Stamp};
 pub(crate) use state::Life;
 
+use crate::cursor::Counter;
+use crate::error::{Full, HeldClaim};
 use crate::sequence::Sequence;
 use parking_lot::RwLock;
 use std::sync::Arc;
@@ -44,15 +47,35 @@ pub(crate) struct Ring {
     region: Arc<Region>,
     /// Who stands at which gate; read for errors and reports alone.
     names: RwLock<Vec<Arc<str>>>,
+    /// The producers that share the ring; empty for an only one.
+    producers: RwLock<Vec<Arc<Held>>>,
+    pub(crate) tally: Tally,
     /// The name of a gate that was given up meanwhile; made ahead, since errors allocate nothing.
     nobody: Arc<str>,
+}
+
+/// What is counted away from the hot path.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    /// Sequences published as aborted.
+    pub(crate) aborted: Counter,
+    /// Times that a producer found the ring full.
+    pub(crate) stalls: Counter,
+    /// Producers that ever entered.
+    entered: Counter,
 }
 
 impl Ring {
     /// A ring of `shape` whose next event is `start`; `None` if it exceeds the address space.
     pub(crate) fn new(shape: Shape, start: Sequence) -> Option<Arc<Self>> {
         let region = Arc::new(Region::new(shape, start)?);
-        Some(Arc::new(Self { region, names: RwLock::new(Vec::new()), nobody: Arc::from("(left)") }))
+        Some(Arc::new(Self {
+            region,
+            names: RwLock::default(),
+            producers: RwLock::default(),
+            tally: Tally::default(),
+            nobody: Arc::from("(left)"),
+        }))
     }
 
     /// Adds a consumer that starts at `from`; `None` if all gates are taken.
@@ -84,11 +107,89 @@ impl Ring {
         self.header().claimed.acquire()
     }
 
+    /// Progress of the consumer `name`, if it stands at a gate.
+    pub(crate) fn standing(&self, name: &str) -> Option<Sequence> {
+        let names = self.names.read();
+        (0..names.len())
+            .filter(|at| &*names[*at] == name)
+            .find_map(|at| self.header().gate_table.stands_at(at))
+    }
+
+    /// Nothing from here on was overwritten, nor may be before it is announced.
+    pub(crate) fn oldest(&self) -> Sequence {
+        self.header().gate_table.oldest()
+    }
+
     /// Slots that are free now.
     pub(crate) fn remaining_capacity(&self) -> u64 {
+        let slowest = self.header().gate_table.slowest().0;
+        self.capacity().saturating_sub(self.claimed().events_since(slowest))
+    }
+
+    /// Scans the gates for `count` free slots behind `next`; gives the end of the free slots.
+    ///
+    /// Announces a quarter ring more than is needed and no further, so that at least half a ring of
+    /// old events is left to whoever joins at the oldest.
+    pub(crate) fn free_below(
+        &self,
+        next: Sequence,
+        count: u64,
+        stamped: impl FnOnce(Sequence) -> Sequence,
+    ) -> Result<Sequence, Full> {
+        let capacity = self.capacity();
+        let end = next.advance(count);
+        let most = Sequence::ZERO.advance((end.get() + capacity / 4).saturating_sub(capacity));
+        let (below, gate) = self.header().gate_table.free_below(most, stamped);
+        let limit = below.advance(capacity);
+        if end <= limit {
+            return Ok(limit);
+        }
+        Err(Full {
+            missing: end.events_since(limit),
+            gate: self.gate_name(gate),
+            held_by: gate.and_then(|_| self.holder(below)),
+        })
+    }
+
+    /// The producer that holds the claim of `sequence`, if it is won and not stamped.
+    pub(crate) fn holder(&self, sequence: Sequence) -> Option<Arc<str>> {
+        let is_won = sequence < self.claimed();
+        if !is_won || self.region.stamped(sequence..sequence.next()) > sequence {
+            return None;
+        }
+        let producers = self.producers.read();
+        producers
+            .iter()
+            .find(|held| held.first() == Some(sequence))
+            .map(|held| Arc::clone(held.name()))
+    }
+
+    /// The claim that keeps consumers waiting: there is at most one, the first that is not stamped.
+    pub(crate) fn held_claims(&self) -> Vec<HeldClaim> {
         let claimed = self.claimed();
-        let slowest = self.header().gate_table.slowest(claimed).0;
-        self.capacity().saturating_sub(claimed.events_since(slowest))
+        let slowest = self.header().gate_table.slowest().0.min(claimed);
+        let sequence = self.region.stamped(slowest..claimed);
+        if sequence >= claimed {
+            return Vec::new();
+        }
+        let names = self.names.read();
+        let waits = |at: &usize| self.header().gate_table.stands_at(*at) == Some(sequence);
+        let waiting = (0..names.len()).filter(waits).map(|at| Arc::clone(&names[at])).collect();
+        vec![HeldClaim { sequence, producer: self.holder(sequence), waiting }]
+    }
+
+    /// Signs a producer on.
+    pub(crate) fn enter(&self, name: Option<&str>) -> Arc<Held> {
+        let mut producers = self.producers.write();
+        let numbered = || Arc::from(format!("producer-{}", self.tally.entered.next()));
+        let held = Arc::new(Held::nothing(name.map_or_else(numbered, Arc::from)));
+        producers.push(Arc::clone(&held));
+        held
+    }
+
+    /// Signs a producer off.
+    pub(crate) fn leave(&self, held: &Arc<Held>) {
+        self.producers.write().retain(|other| !Arc::ptr_eq(other, held));
     }
 
     pub(crate) fn life(&self) -> Life {

@@ -149,7 +149,7 @@ impl Region {
         self.shape
     }
 
-    fn slot_ptr(&self, index: u64) -> NonNull<u8> {
+    pub(super) fn slot_ptr(&self, index: u64) -> NonNull<u8> {
         debug_assert!(index < self.shape.capacity);
         // SAFETY: index < capacity, so the offset lies within the layout.
         unsafe { self.slots().add(index as usize * self.shape.stride) }

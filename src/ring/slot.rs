@@ -223,6 +223,23 @@ impl<E: Event> Slots<E> {
     }
 }
 
+impl Region {
+    /// The first sequence of `range` that is not stamped, as published or as aborted; its end if
+    /// there is none.
+    pub(crate) fn stamped(&self, range: Range<Sequence>) -> Sequence {
+        let mask = self.shape().capacity - 1;
+        let is_stamped = |sequence: u64| {
+            // SAFETY: `Region::birth` wrote a head at the start of every slot, and the region lives.
+            let head = unsafe { self.slot_ptr(sequence & mask).cast::<SlotHead>().as_ref() };
+            // ORDERING: Acquire; pairs with the Release in `publish` and `abort`: whoever takes a
+            // stamped slot for its next lap does so after its last writer.
+            head.stamp.load(Ordering::Acquire) & !ABORTED == sequence + 1
+        };
+        let hole = (range.start.get()..range.end.get()).find(|sequence| !is_stamped(*sequence));
+        hole.map_or(range.end.max(range.start), Sequence::from_word)
+    }
+}
+
 impl<E: Event> core::fmt::Debug for Slots<E> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Slots").field("event", &E::NAME).field("region", &self.region).finish()
