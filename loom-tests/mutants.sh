@@ -101,8 +101,8 @@ mutant stamp_store_relaxed quick publish::one_to_one_wraps_twice ring/slot.rs \
     'stamp.store(sequence.get() + 1, Ordering::Release)' \
     'stamp.store(sequence.get() + 1, Ordering::Relaxed)'
 mutant stamp_load_relaxed full publish::one_to_one_wraps_twice ring/slot.rs \
-    'stamp.load(Ordering::Acquire)' \
-    'stamp.load(Ordering::Relaxed)'
+    'self.head(sequence).stamp.load(Ordering::Acquire)' \
+    'self.head(sequence).stamp.load(Ordering::Relaxed)'
 mutant stamp_before_bytes full publish::one_to_one_wraps_twice ring/slot.rs \
     'self.head(sequence).payload.with_mut(|_| {' \
     'self.publish(sequence); self.head(sequence).payload.with_mut(|_| {'
@@ -114,16 +114,16 @@ mutant stamp_of_any_lap full publish::one_to_one_wraps_twice ring/slot.rs \
 mutant abort_stamped_as_published quick publish::dropped_claims_are_skipped ring/slot.rs \
     'stamp.store((sequence.get() + 1) | ABORTED, Ordering::Release)' \
     'stamp.store(sequence.get() + 1, Ordering::Release)'
-mutant dropped_claim_not_stamped full publish::dropped_claims_are_skipped producer.rs \
+mutant dropped_claim_not_stamped full publish::dropped_claims_are_skipped producer/guard.rs \
     'self.producer.slots.abort(self.sequence);' \
     ''
 mutant abort_relaxed equal publish::unwound_claims_are_skipped ring/slot.rs \
     'stamp.store((sequence.get() + 1) | ABORTED, Ordering::Release)' \
     'stamp.store((sequence.get() + 1) | ABORTED, Ordering::Relaxed)'
-mutant unwound_batch_not_stamped full publish::unwound_claims_are_skipped producer.rs \
+mutant unwound_batch_not_stamped full publish::unwound_claims_are_skipped producer/guard.rs \
     'self.producer.slots.abort_all(self.first..self.end);' \
     ''
-mutant unwound_batch_published_as_far_as_filled full publish::unwound_claims_are_skipped producer.rs \
+mutant unwound_batch_published_as_far_as_filled full publish::unwound_claims_are_skipped producer/guard.rs \
     'self.producer.slots.abort_all(self.first..self.end);' \
     'self.producer.slots.abort_all(self.filled..self.end); self.producer.slots.publish_all(self.first..self.filled);'
 

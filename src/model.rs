@@ -25,6 +25,13 @@ pub fn join<E: Event>(bus: &Bus<E>, from: Sequence) -> Option<Poller<E>> {
     Some(Poller::new(ring, &Arc::from("joiner"), 0, gate, at, barrier, true))
 }
 
+/// As [`join`], from the first sequence that is not visible yet.
+pub fn join_now<E: Event>(bus: &Bus<E>) -> Option<Poller<E>> {
+    let mut poller = join(bus, Sequence::ZERO)?;
+    poller.skip_to_now();
+    Some(poller)
+}
+
 /// The first half of a complete shutdown.
 pub fn drain<E: Event>(bus: &Bus<E>) {
     bus.advance(Life::Draining);

@@ -16,13 +16,17 @@ mod canary;
 mod gating;
 mod joining;
 mod life;
+mod multi;
 mod publish;
 
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use tourbillon::{Bus, Event, Polled, Poller, Producer, PublishError, Sequence, WhenFull};
+use tourbillon::{
+    Bus, BusBuilder, Claims, Event, MultiProducer, Polled, Poller, Producer, PublishError,
+    Sequence, WhenFull,
+};
 
 /// Three words with a relation, so that a torn or foreign payload is seen.
 #[derive(Clone, Copy, rkyv::Archive, rkyv::Serialize, Event)]
@@ -67,6 +71,13 @@ fn explore(name: &str, marks: &[&str], model: impl Fn(&Marks) + Send + Sync + 's
     run(loom::model::Builder::new(), name, marks, model);
 }
 
+/// As `explore`, with two preemptions: for models whose threads scan the gates again and again.
+fn explore_two(name: &str, marks: &[&str], model: impl Fn(&Marks) + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(2);
+    run(builder, name, marks, model);
+}
+
 /// As `explore`, over all interleavings that there are: for models of few steps.
 fn exhaust(name: &str, marks: &[&str], model: impl Fn(&Marks) + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
@@ -103,25 +114,40 @@ fn ring<const N: usize>(
     capacity: usize,
     stages: [(&str, &[&str]); N],
 ) -> (Producer<Triple>, [Consumer; N], Bus<Triple>) {
-    let mut builder = Bus::builder(capacity);
-    builder.when_full(WhenFull::Fail);
-    for (name, after) in stages {
-        builder.poller(name).after(after);
-    }
-    let (producer, mut bus) = builder.start().expect("a sound bus");
+    let (producer, mut bus) = builder(capacity, &stages).start().expect("a sound bus");
     let consumers = stages.map(|(name, _)| Consumer::new(bus.take_poller(name).expect("named")));
     (producer, consumers, bus)
 }
 
+/// As `ring`, for two producers. Handles are cloned here and dropped at the end of a model, since
+/// they sign on and off under a lock that loom does not know.
+fn shared_ring<const N: usize>(
+    capacity: usize,
+    stages: [(&str, &[&str]); N],
+) -> ([MultiProducer<Triple>; 2], [Consumer; N], Bus<Triple>) {
+    let (producer, mut bus) = builder(capacity, &stages).start_multi().expect("a sound bus");
+    let consumers = stages.map(|(name, _)| Consumer::new(bus.take_poller(name).expect("named")));
+    ([producer.clone(), producer], consumers, bus)
+}
+
+fn builder(capacity: usize, stages: &[(&str, &[&str])]) -> BusBuilder<Triple> {
+    let mut builder = Bus::builder(capacity);
+    builder.when_full(WhenFull::Fail);
+    for (name, after) in stages {
+        builder.poller(name).after(*after);
+    }
+    builder
+}
+
 /// Publishes the event that belongs to the next sequence, if a slot is free.
-fn publish(producer: &mut Producer<Triple>) -> Result<u64, PublishError> {
+fn publish<C: Claims>(producer: &mut Producer<Triple, C>) -> Result<u64, PublishError> {
     let claim = producer.try_claim()?;
     let event = Triple::of(claim.sequence().get());
     Ok(claim.write(&event)?.publish().get())
 }
 
 /// Tries to publish `attempts` times.
-fn publish_some(producer: &mut Producer<Triple>, attempts: usize, marks: &Marks) {
+fn publish_some<C: Claims>(producer: &mut Producer<Triple, C>, attempts: usize, marks: &Marks) {
     for _ in 0..attempts {
         match publish(producer) {
             Ok(_) => {}
@@ -206,8 +232,8 @@ impl Consumer {
 }
 
 /// Publishes and drains in turn until `end` at least, when the other threads are gone.
-fn finish<const N: usize>(
-    producer: &mut Producer<Triple>,
+fn finish<C: Claims, const N: usize>(
+    producer: &mut Producer<Triple, C>,
     end: u64,
     consumers: [&mut Consumer; N],
 ) {
