@@ -2,8 +2,8 @@
 //! whatever is claimed is stamped, as published or as aborted, before the next claim. *Source*:
 //! Aeron's claim → commit or abort, with the guard as the protocol.
 
-use crate::error::{EventTooLarge, PublishError};
-use crate::event::Event;
+use crate::error::{PublishError, WriteError};
+use crate::event::{Codec, Event};
 use crate::ring::{Ring, Single, Slots};
 use crate::sequence::Sequence;
 use crate::wait::{Patience, WhenFull};
@@ -42,6 +42,7 @@ pub struct Producer<E: Event> {
     slots: Slots<E>,
     claims: Single,
     when_full: WhenFull,
+    scratch: <E::Codec as Codec<E>>::Scratch,
     ring: Arc<Ring>,
 }
 
@@ -49,7 +50,8 @@ impl<E: Event> Producer<E> {
     pub(crate) fn new(ring: Arc<Ring>, slot_bytes: usize, when_full: WhenFull) -> Self {
         let slots = Slots::new(Arc::clone(ring.region()), slot_bytes);
         let claims = Single::new(ring.claimed());
-        Self { slots, claims, when_full, ring }
+        let scratch = <E::Codec as Codec<E>>::scratch(slot_bytes);
+        Self { slots, claims, when_full, scratch, ring }
     }
 
     /// Claims the next sequence; waits for a free slot as [`WhenFull`] says.
@@ -81,8 +83,8 @@ impl<E: Event> Producer<E> {
     /// Publishes one event; waits for a free slot as [`WhenFull`] says.
     ///
     /// # Errors
-    /// As [`Producer::claim`], or [`PublishError::TooLarge`], and then the sequence was published
-    /// as aborted.
+    /// As [`Producer::claim`], or [`PublishError::TooLarge`] or [`PublishError::Unserializable`],
+    /// and then the sequence was published as aborted.
     #[inline]
     pub fn publish(&mut self, event: &E) -> Result<Sequence, PublishError> {
         Ok(self.claim()?.write(event)?.publish())
@@ -91,8 +93,8 @@ impl<E: Event> Producer<E> {
     /// Publishes one event if a slot is free now.
     ///
     /// # Errors
-    /// As [`Producer::try_claim`], or [`PublishError::TooLarge`], and then the sequence was
-    /// published as aborted.
+    /// As [`Producer::try_claim`], or [`PublishError::TooLarge`] or
+    /// [`PublishError::Unserializable`], and then the sequence was published as aborted.
     #[inline]
     pub fn try_publish(&mut self, event: &E) -> Result<Sequence, PublishError> {
         Ok(self.try_claim()?.write(event)?.publish())
@@ -197,12 +199,13 @@ impl<'a, E: Event> Claim<'a, E> {
     /// Serializes `event` into the slot; only what is filled can be published.
     ///
     /// # Errors
-    /// [`EventTooLarge`] if it does not fit, and then the claim is published as aborted. An inline
-    /// event always fits.
+    /// [`WriteError`] if it does not fit or cannot be serialized, and then the claim is published
+    /// as aborted. Neither happens to an inline event.
     #[inline]
-    pub fn write(self, event: &E) -> Result<Filled<'a, E>, EventTooLarge> {
+    pub fn write(self, event: &E) -> Result<Filled<'a, E>, WriteError> {
+        let Producer { slots, scratch, .. } = &mut *self.producer;
         // SAFETY: R3: this guard holds the claim of `sequence` and has not published it.
-        unsafe { self.producer.slots.write(self.sequence, event)? };
+        unsafe { slots.write(self.sequence, event, scratch)? };
         Ok(Filled { claim: self })
     }
 }
@@ -242,10 +245,11 @@ struct BatchClaim<'a, E: Event> {
 
 impl<E: Event> BatchClaim<'_, E> {
     #[inline(always)]
-    fn write(&mut self, event: &E) -> Result<(), EventTooLarge> {
+    fn write(&mut self, event: &E) -> Result<(), WriteError> {
         debug_assert!(self.filled < self.end);
+        let Producer { slots, scratch, .. } = &mut *self.producer;
         // SAFETY: R3: this guard holds the claim of `first..end` and has stamped none of them.
-        unsafe { self.producer.slots.write(self.filled, event)? };
+        unsafe { slots.write(self.filled, event, scratch)? };
         self.filled = self.filled.next();
         Ok(())
     }

@@ -5,11 +5,14 @@
 //! *Source*: rkyv 0.8; the scheme of name, version and fingerprint follows `epserde`.
 
 mod codec;
+mod framed;
 mod layout;
 mod schema;
 mod wrappers;
 
 pub use codec::{Codec, Inline, InlineCodec, Validator};
+pub(crate) use framed::ARCHIVE_BYTES_MAX;
+pub use framed::{Framed, FramedCodec};
 pub use layout::Layout;
 pub use schema::{Field, Schema, SchemaId};
 pub use wrappers::{ArchivedCaused, ArchivedEnvelope, ArchivedStamped, Caused, Envelope, Stamped};
@@ -43,7 +46,8 @@ pub trait Event:
     + Sized
     + 'static
 {
-    /// How the event becomes bytes; the derive says [`InlineCodec`].
+    /// How the event becomes bytes; the derive says [`InlineCodec`], or [`FramedCodec`] where asked
+    /// for `framed`.
     type Codec: Codec<Self>;
 
     /// The time that the event itself carries, in ns since the Unix epoch; the journal copies it
