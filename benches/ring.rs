@@ -14,10 +14,13 @@ mod harness;
 
 use criterion::{BenchmarkGroup, Criterion, Throughput, measurement::WallTime};
 use harness::{Bytes24, Numbered};
+use rkyv::rancor::Failure;
+use rkyv::ser::{allocator::SubAllocator, writer::Buffer};
 use std::hint::black_box;
+use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 use std::time::{Duration, Instant};
-use tourbillon::{Bus, Polled, Producer};
+use tourbillon::{Bus, Event, Polled, Producer, rkyv};
 
 const PUBLISH_SLOTS: usize = 1 << 10;
 const POLL_SLOTS: usize = 1 << 12;
@@ -76,6 +79,52 @@ fn publish_one(group: &mut BenchmarkGroup<'_, WallTime>) {
             let claim = producer.claim().expect("nobody gates");
             claim.write(&Bytes24::new(n)).expect("inline").publish()
         });
+    });
+}
+
+/// What a feed says in words: a symbol of 14 bytes, a body of 64.
+#[derive(rkyv::Archive, rkyv::Serialize, Event)]
+#[event(name = "bench.said", version = 1, framed)]
+struct Said {
+    symbol: String,
+    body: Vec<u8>,
+}
+
+/// A slot for [`Said`] as its ring has it.
+#[repr(C, align(64))]
+struct SaidSlot {
+    stamp: AtomicU64,
+    length: u64,
+    archive: [MaybeUninit<u8>; 256],
+}
+
+fn publish_framed(group: &mut BenchmarkGroup<'_, WallTime>) {
+    group.throughput(Throughput::Elements(1));
+    let said = black_box(Said { symbol: "BRK.A-20260918".to_owned(), body: vec![7; 64] });
+    let mut scratch = [MaybeUninit::uninit(); 4096];
+    let slot =
+        || SaidSlot { stamp: AtomicU64::new(0), length: 0, archive: [MaybeUninit::zeroed(); 256] };
+    let mut slots: Vec<_> = (0..PUBLISH_SLOTS).map(|_| slot()).collect();
+    let mut n = 0_u64;
+    group.bench_function("framed by hand", |b| {
+        b.iter(|| {
+            let slot = &mut slots[n as usize % PUBLISH_SLOTS];
+            let writer = Buffer::from(&mut slot.archive);
+            let alloc = SubAllocator::new(&mut scratch);
+            let written = rkyv::api::low::to_bytes_in_with_alloc::<_, _, Failure>(
+                black_box(&said),
+                writer,
+                alloc,
+            );
+            slot.length = written.expect("it fits").len() as u64;
+            n += 1;
+            slot.stamp.store(n, Release);
+            n
+        });
+    });
+    let (mut producer, _bus) = Bus::builder(PUBLISH_SLOTS).start().expect("a bus without stages");
+    group.bench_function("publish framed", |b| {
+        b.iter(|| producer.publish(black_box(&said)).expect("nobody gates"));
     });
 }
 
@@ -173,6 +222,7 @@ fn main() {
     let mut c = harness::criterion();
     let mut group = c.benchmark_group("publish");
     publish_one(&mut group);
+    publish_framed(&mut group);
     publish_batch(&mut group);
     group.finish();
     poll(&mut c);

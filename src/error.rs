@@ -66,13 +66,37 @@ impl fmt::Display for EventTooLarge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "event needs {} bytes, a slot has {}; build the ring with larger slots",
+            "event needs {} bytes, a slot has {}; build the ring with larger `slot_bytes`",
             self.needed, self.slot_bytes
         )
     }
 }
 
 impl std::error::Error for EventTooLarge {}
+
+/// Why an event was not written; its claim was published as aborted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// The archive does not fit a slot.
+    TooLarge(EventTooLarge),
+    /// The event's own serializer refused it: a wrapper in `#[rkyv(with = ..)]`, such as that of a
+    /// path which is no text.
+    Unserializable,
+}
+
+impl fmt::Display for WriteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge(large) => large.fmt(f),
+            Self::Unserializable => f.write_str(
+                "event refused by its own serializer; look at its fields with `#[rkyv(with = ..)]`",
+            ),
+        }
+    }
+}
+
+impl std::error::Error for WriteError {}
 
 /// Why an event was not published.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +108,8 @@ pub enum PublishError {
     Closed,
     /// The archive does not fit; the claimed sequence was published as aborted.
     TooLarge(EventTooLarge),
+    /// The event's own serializer refused it; the claimed sequence was published as aborted.
+    Unserializable,
     /// More events in one batch than the ring has slots. Nothing was claimed.
     BatchTooLarge {
         /// Events in the batch.
@@ -99,6 +125,7 @@ impl fmt::Display for PublishError {
             Self::Full(full) => full.fmt(f),
             Self::Closed => f.write_str("bus closed: it drains or was halted; ask the bus why"),
             Self::TooLarge(large) => large.fmt(f),
+            Self::Unserializable => WriteError::Unserializable.fmt(f),
             Self::BatchTooLarge { events, capacity } => write!(
                 f,
                 "batch of {events} events exceeds the ring of {capacity} slots; publish it in parts"
@@ -115,9 +142,12 @@ impl From<Full> for PublishError {
     }
 }
 
-impl From<EventTooLarge> for PublishError {
-    fn from(large: EventTooLarge) -> Self {
-        Self::TooLarge(large)
+impl From<WriteError> for PublishError {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::TooLarge(large) => Self::TooLarge(large),
+            WriteError::Unserializable => Self::Unserializable,
+        }
     }
 }
 
@@ -210,6 +240,18 @@ pub enum BuildError {
         /// Bytes of a slot.
         stride: usize,
     },
+    /// The event is inline: its type says how large a slot is.
+    SlotBytesOfInline {
+        /// The event's name.
+        event: &'static str,
+    },
+    /// The slots would be larger than an archive can be.
+    SlotBytes {
+        /// What was asked for.
+        asked: usize,
+        /// The most that would do.
+        most: usize,
+    },
     /// The journal could not be opened or started.
     #[cfg(feature = "journal")]
     Journal(crate::journal::JournalError),
@@ -262,6 +304,13 @@ impl fmt::Display for BuildError {
             }
             Self::TooLarge { capacity, stride } => {
                 write!(f, "{capacity} slots of {stride} bytes exceed the address space")
+            }
+            Self::SlotBytesOfInline { event } => write!(
+                f,
+                "event `{event}` is inline, so its type says how large a slot is; drop `slot_bytes`, or mark the event `framed`"
+            ),
+            Self::SlotBytes { asked, most } => {
+                write!(f, "slots of {asked} bytes exceed what an archive can have; at most {most}")
             }
             #[cfg(feature = "journal")]
             Self::Journal(error) => error.fmt(f),

@@ -124,7 +124,7 @@ pub use bus::{
 pub use error::*;
 pub use event::{
     ArchivedCaused, ArchivedEnvelope, ArchivedStamped, Caused, Codec, Envelope, Event, Field,
-    Inline, InlineCodec, Layout, Schema, SchemaId, Stamped, Validator,
+    Framed, FramedCodec, Inline, InlineCodec, Layout, Schema, SchemaId, Stamped, Validator,
 };
 #[cfg(feature = "journal")]
 pub use journal::{

@@ -158,6 +158,49 @@ fn a_full_ring_is_refused_without_an_allocation() {
     assert_eq!(counted, 0);
 }
 
+/// Names, bodies and nested vectors, which take the producer's scratch.
+#[derive(rkyv::Archive, rkyv::Serialize, Event)]
+#[event(name = "test.said", version = 1, framed)]
+struct Said {
+    symbol: String,
+    body: Vec<u8>,
+    notes: Vec<Vec<String>>,
+    limits: std::collections::BTreeMap<u32, String>,
+}
+
+#[test]
+fn publishing_framed_events_allocates_nothing_whether_they_fit_or_not() {
+    let said = |bytes| Said {
+        symbol: "BRK.A-20260918".to_owned(),
+        body: vec![7; bytes],
+        notes: vec![vec!["a note, out of line".to_owned()], Vec::new()],
+        limits: (0..9).map(|n| (n, n.to_string())).collect(),
+    };
+    let mut builder = Bus::<Said>::builder(SLOTS as usize);
+    builder.when_full(WhenFull::Fail).slot_bytes(512).poller("sink");
+    let (mut producer, mut bus) = builder.start().expect("a sound bus");
+    let mut poller = bus.take_poller("sink").expect("named above");
+    let (small, large) = (said(64), said(512));
+    let mut seen = 0;
+    let counted = allocations(|| {
+        for n in 0..EVENTS {
+            if n % 100 == 0 {
+                assert!(producer.publish(&large).is_err());
+            }
+            producer.publish(&small).expect("room");
+            if n % 200 == 199 {
+                while let Polled::Batch(mut batch) = poller.poll() {
+                    while let Some((said, _)) = batch.next() {
+                        assert_eq!((said.body.len(), said.limits.len()), (64, 9));
+                        seen += 1;
+                    }
+                }
+            }
+        }
+    });
+    assert_eq!((counted, seen), (0, EVENTS));
+}
+
 /// The proof of the proof: one `Box` per event on the path is one count per event.
 #[test]
 fn a_box_on_the_path_is_counted() {

@@ -21,6 +21,13 @@ impl Kind {
             Self::Schema => "schema",
         }
     }
+
+    fn keys(self) -> &'static str {
+        match self {
+            Self::Event => "`name`, `version` and `framed`",
+            Self::Schema => "`name` and `version`",
+        }
+    }
 }
 
 /// The name and the version of a type.
@@ -28,20 +35,25 @@ impl Kind {
 pub(crate) struct Identity {
     pub(crate) name: String,
     pub(crate) version: u32,
+    /// Whether the event may hold strings, vectors and maps.
+    pub(crate) is_framed: bool,
 }
 
 impl Identity {
     pub(crate) fn parse(kind: Kind, input: &DeriveInput) -> Result<Self> {
         let mut name = None;
         let mut version = None;
+        let mut framed = None;
         for attribute in ours(kind, &input.attrs) {
             attribute.parse_nested_meta(|meta| {
                 if meta.path.is_ident("name") {
                     set(&mut name, parse_name(&meta)?, &meta)
                 } else if meta.path.is_ident("version") {
                     set(&mut version, meta.value()?.parse::<LitInt>()?.base10_parse()?, &meta)
+                } else if kind == Kind::Event && meta.path.is_ident("framed") {
+                    set(&mut framed, (), &meta)
                 } else {
-                    Err(unknown(kind, &meta, "`name` and `version`"))
+                    Err(unknown(kind, &meta, kind.keys()))
                 }
             })?;
         }
@@ -57,7 +69,7 @@ impl Identity {
             ));
         }
         let name = name.unwrap_or_else(|| strip_raw(&input.ident));
-        Ok(Self { name, version: version.unwrap_or(1) })
+        Ok(Self { name, version: version.unwrap_or(1), is_framed: framed.is_some() })
     }
 }
 
@@ -258,6 +270,8 @@ mod tests {
     fn what_is_unknown_double_or_malformed_is_refused() {
         for (given, says) in [
             ("#[event(nme = \"a\", version = 1)]", "unknown key; `#[event(..)]` knows `name`"),
+            ("#[event(name = \"a\", version = 1, framed, framed)]", "given twice"),
+            ("#[event(name = \"a\", version = 1, framed = 1)]", "expected `,`"),
             ("#[event(name = \"a\", name = \"b\", version = 1)]", "given twice"),
             ("#[event(name = \"a\", version = 1, version = 1)]", "given twice"),
             ("#[event(name = \"\", version = 1)]", "printable ASCII"),

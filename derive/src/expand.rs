@@ -18,7 +18,10 @@ pub(crate) fn derive(kind: Kind, input: &DeriveInput) -> Result<TokenStream> {
 
     let layout = layout(kind, input, &identity, &archived_type(input, &rkyv), &generics)?;
     let schema = schema(input, &identity, &generics);
-    let event = if kind == Kind::Event { event(input, &generics)? } else { TokenStream::new() };
+    let event = match kind {
+        Kind::Event => event(input, &generics, identity.is_framed)?,
+        Kind::Schema => TokenStream::new(),
+    };
     Ok(quote! {
         const _: () = {
             #layout
@@ -51,7 +54,7 @@ fn layout(
     archived: &TokenStream,
     generics: &Generics,
 ) -> Result<TokenStream> {
-    let Identity { name, version } = identity;
+    let Identity { name, version, .. } = identity;
     let (shape, parts) = match &input.data {
         Data::Struct(data) => ("struct", fields(kind, &data.fields, true)?),
         Data::Enum(data) => ("enum", variants(kind, data)?),
@@ -142,7 +145,7 @@ fn variants(kind: Kind, data: &DataEnum) -> Result<TokenStream> {
 }
 
 fn schema(input: &DeriveInput, identity: &Identity, generics: &Generics) -> TokenStream {
-    let Identity { name, version } = identity;
+    let Identity { name, version, .. } = identity;
     let ident = &input.ident;
     let (parameters, arguments, predicates) = generics.split_for_impl();
     quote! {
@@ -160,13 +163,17 @@ fn schema(input: &DeriveInput, identity: &Identity, generics: &Generics) -> Toke
     }
 }
 
-fn event(input: &DeriveInput, generics: &Generics) -> Result<TokenStream> {
+fn event(input: &DeriveInput, generics: &Generics, is_framed: bool) -> Result<TokenStream> {
     let ident = &input.ident;
+    let codec = match is_framed {
+        true => quote!(::tourbillon::FramedCodec),
+        false => quote!(::tourbillon::InlineCodec),
+    };
     let mut generics = generics.clone();
     let (_, arguments, _) = input.generics.split_for_impl();
     let mut checks = TokenStream::new();
     if input.generics.params.is_empty() {
-        checks = inline_checks(input)?;
+        checks = checks_of(input, is_framed)?;
     } else {
         let predicates: [WherePredicate; 3] = [
             parse_quote!(#ident #arguments: 'static),
@@ -177,7 +184,7 @@ fn event(input: &DeriveInput, generics: &Generics) -> Result<TokenStream> {
                         ::tourbillon::Validator<'__a>
                     >
             ),
-            parse_quote!(::tourbillon::InlineCodec: ::tourbillon::Codec<#ident #arguments>),
+            parse_quote!(#codec: ::tourbillon::Codec<#ident #arguments>),
         ];
         generics.make_where_clause().predicates.extend(predicates);
     }
@@ -185,18 +192,18 @@ fn event(input: &DeriveInput, generics: &Generics) -> Result<TokenStream> {
     Ok(quote! {
         #[automatically_derived]
         impl #parameters ::tourbillon::Event for #ident #arguments #predicates {
-            type Codec = ::tourbillon::InlineCodec;
+            type Codec = #codec;
         }
         #checks
     })
 }
 
 /// The codec asks that the whole event is inline; asked of each field as well, the error points at
-/// the one that is not.
-fn inline_checks(input: &DeriveInput) -> Result<TokenStream> {
+/// the one that is not. A framed event is only asked for its alignment.
+fn checks_of(input: &DeriveInput, is_framed: bool) -> Result<TokenStream> {
     let mut checks = TokenStream::new();
     for field in all_fields(&input.data) {
-        if FieldAttributes::parse(Kind::Event, field)?.with.is_none() {
+        if !is_framed && FieldAttributes::parse(Kind::Event, field)?.with.is_none() {
             let ty = &field.ty;
             checks.extend(quote_spanned!(ty.span()=> ::tourbillon::__private::inline::<#ty>();));
         }

@@ -17,6 +17,16 @@ use syn::{DeriveInput, parse_macro_input};
 /// `#[event(name = "md.tick", version = 1)]` is required: the name and the version stand in every
 /// segment header. On a field of a foreign type, `#[event(fp = "..")]` stands in for the fingerprint
 /// of that type: change the text whenever the type's layout changes.
+///
+/// An event is *inline* unless it says otherwise: numbers, enums, arrays and structs of them, which
+/// lie in a slot of exactly their size. `#[event(name = "md.news", version = 1, framed)]` makes it
+/// *framed*: strings, vectors, boxes and maps as well, in slots whose size the bus is told
+/// (`BusBuilder::slot_bytes`). Publishing a framed event serializes it into its slot without the
+/// heap, at a few times the cost of an inline one; what does not fit is refused with what it needs.
+/// `HashMap` and `HashSet` may stand in a framed event, but the order of their bytes, and so of a
+/// consumer's walk over them, differs from run to run: where a replay must come out the same bit for
+/// bit, use `BTreeMap` and `BTreeSet`. An event that contains itself is checked to a depth of 64
+/// when it comes back from a disk.
 #[proc_macro_derive(Event, attributes(event))]
 pub fn derive_event(input: TokenStream) -> TokenStream {
     run(Kind::Event, &parse_macro_input!(input as DeriveInput))

@@ -23,6 +23,7 @@ use std::thread::JoinHandle;
 pub(super) struct Assembly {
     pub(super) durable: Option<CursorRef>,
     pub(super) ring: Arc<Ring>,
+    pub(super) slot_bytes: usize,
     pub(super) plan: Plan,
     pub(super) nodes: Vec<Node>,
     pub(super) start: Sequence,
@@ -128,7 +129,8 @@ impl Assembly {
         let StageLine { name, cursor, .. } = &stages[at];
         let CursorRef::Gate(_, gate) = cursor else { unreachable!("stages stand at gates") };
         let barrier = Barrier { upstream, causes };
-        Poller::new(&self.ring, name, 0, *gate, self.start, barrier, is_leaf)
+        let (ring, slot_bytes) = (&self.ring, self.slot_bytes);
+        Poller::new(ring, name, slot_bytes, *gate, self.start, barrier, is_leaf)
     }
 
     fn spawn(

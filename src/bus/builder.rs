@@ -7,7 +7,7 @@ use super::stage::{Make, Spec, StageBuilder};
 use super::{Bus, Links};
 use crate::affinity;
 use crate::error::BuildError;
-use crate::event::Event;
+use crate::event::{self, Codec, Event};
 use crate::processor::{Handler, Handling, Reacting, Reactor};
 use crate::producer::{MultiProducer, Producer};
 use crate::ring::{Ring, Shape, Slots};
@@ -16,6 +16,9 @@ use crate::wait::{Wait, WhenFull};
 use parking_lot::Mutex;
 use std::any::Any;
 use std::sync::Arc;
+
+/// Bytes of a framed event's archive, where nothing else was said.
+const SLOT_BYTES: usize = 256;
 
 /// A bus that is being described.
 ///
@@ -37,6 +40,7 @@ use std::sync::Arc;
 /// ```
 pub struct BusBuilder<E: Event> {
     capacity: usize,
+    slot_bytes: Option<usize>,
     when_full: WhenFull,
     allow_more_spinners: bool,
     pub(super) stages: Vec<Spec<E>>,
@@ -52,6 +56,7 @@ impl<E: Event> Bus<E> {
     pub fn builder(capacity: usize) -> BusBuilder<E> {
         BusBuilder {
             capacity,
+            slot_bytes: None,
             when_full: WhenFull::default(),
             allow_more_spinners: false,
             stages: Vec::new(),
@@ -81,6 +86,15 @@ impl<E: Event> BusBuilder<E> {
     /// What producers do when the ring is full.
     pub fn when_full(&mut self, when_full: WhenFull) -> &mut Self {
         self.when_full = when_full;
+        self
+    }
+
+    /// Bytes that a slot keeps for the archive of a `framed` event, rounded up to a multiple of 16;
+    /// 256 if nothing is said, and 1 GiB at most. A larger event is refused when it is published.
+    ///
+    /// Inline events know their size; said for them, it is an error in [`BusBuilder::start`].
+    pub fn slot_bytes(&mut self, slot_bytes: usize) -> &mut Self {
+        self.slot_bytes = Some(slot_bytes);
         self
     }
 
@@ -141,7 +155,7 @@ impl<E: Event> BusBuilder<E> {
     pub fn start(self) -> Result<(Producer<E>, Bus<E>), BuildError> {
         let when_full = self.when_full;
         let bus = self.assemble()?;
-        Ok((Producer::single(Arc::clone(&bus.core.ring), 0, when_full), bus))
+        Ok((Producer::single(Arc::clone(&bus.core.ring), bus.slot_bytes, when_full), bus))
     }
 
     /// As [`BusBuilder::start`], for several producers: clone the one that this gives, once for each
@@ -152,7 +166,7 @@ impl<E: Event> BusBuilder<E> {
     pub fn start_multi(self) -> Result<(MultiProducer<E>, Bus<E>), BuildError> {
         let when_full = self.when_full;
         let bus = self.assemble()?;
-        Ok((Producer::multi(Arc::clone(&bus.core.ring), 0, when_full), bus))
+        Ok((Producer::multi(Arc::clone(&bus.core.ring), bus.slot_bytes, when_full), bus))
     }
 
     fn assemble(mut self) -> Result<Bus<E>, BuildError> {
@@ -160,6 +174,7 @@ impl<E: Event> BusBuilder<E> {
             let next = self.capacity.max(2).checked_next_power_of_two().unwrap_or(1 << 62);
             return Err(BuildError::Capacity { asked: self.capacity, next });
         }
+        let slot_bytes = self.checked_slot_bytes()?;
         self.spread_groups();
         let nodes: Vec<Node> = self.stages.iter().map(|spec| spec.node.clone()).collect();
         let plan = topology::plan(&nodes, affinity::cores(), self.allow_more_spinners)?;
@@ -167,16 +182,30 @@ impl<E: Event> BusBuilder<E> {
 
         let mut journal = std::mem::take(&mut self.journal).open::<E>()?;
         let start = journal.start();
-        let stride = Slots::<E>::stride(0);
+        let stride = Slots::<E>::stride(slot_bytes);
         let shape = Shape { capacity: self.capacity as u64, stride, fingerprint: E::FINGERPRINT };
         let ring = Ring::new(shape, start)
             .ok_or(BuildError::TooLarge { capacity: self.capacity, stride })?;
         if let Some(spec) = self.stages.iter_mut().find(|spec| spec.node.role == Role::Journal) {
             spec.make = journal.make();
         }
-        let assembly = Assembly { durable: journal.durable(), ring, plan, nodes, start };
+        let durable = journal.durable();
+        let assembly = Assembly { durable, ring, slot_bytes, plan, nodes, start };
         let (core, pollers) = assembly.run(self.stages, &self.links, journal.into_running())?;
-        Ok(Bus { core, pollers: Mutex::new(pollers), links: self.links })
+        Ok(Bus { core, slot_bytes, pollers: Mutex::new(pollers), links: self.links })
+    }
+
+    /// Bytes of an archive in a slot; 0 where the type decides.
+    fn checked_slot_bytes(&self) -> Result<usize, BuildError> {
+        let most = event::ARCHIVE_BYTES_MAX;
+        match self.slot_bytes {
+            Some(_) if <E::Codec as Codec<E>>::IS_FIXED => {
+                Err(BuildError::SlotBytesOfInline { event: E::NAME })
+            }
+            None if <E::Codec as Codec<E>>::IS_FIXED => Ok(0),
+            Some(asked) if asked > most => Err(BuildError::SlotBytes { asked, most }),
+            asked => Ok(asked.unwrap_or(SLOT_BYTES)),
+        }
     }
 
     /// A stage of another bus may stand behind this bus's journal only if there is one.

@@ -60,7 +60,7 @@ impl<E: Event> Bus<E> {
         // Lower than anything: the gates move it up to the oldest.
         let (gate, at) = ring.join(&name, Sequence::ZERO).ok_or(JoinError::NoGate { gates })?;
         let barrier = Barrier { upstream: Vec::new(), causes: Vec::new() };
-        let mut poller = Poller::new(ring, &name, 0, gate, at, barrier, true);
+        let mut poller = Poller::new(ring, &name, self.slot_bytes, gate, at, barrier, true);
         if from == From::Now {
             poller.skip_to_now();
         }

@@ -42,6 +42,7 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Dropping a bus halts it: consumers stop after their current batch, the journal stage drains.
 pub struct Bus<E: Event> {
     core: Core,
+    slot_bytes: usize,
     pollers: Mutex<Vec<Poller<E>>>,
     links: Links,
 }

@@ -2,7 +2,7 @@
 //! initialised, padding included, so equal events have equal bytes and no old byte reaches the
 //! journal. *Source*: rkyv's `Serialize` and `Place`.
 
-use crate::error::EventTooLarge;
+use crate::error::WriteError;
 use core::mem::{align_of, size_of};
 use rkyv::{
     Archive, Archived, Place, Serialize,
@@ -32,7 +32,7 @@ pub type Validator<'a> = LowValidator<'a, Failure>;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` holds out-of-line data (a string, a vector, a map), so it does not fit a fixed slot",
     label = "not inline",
-    note = "keep variable-length data out of inline events, or use a fixed-size array"
+    note = "mark the event `framed`, as in `#[event(name = \"..\", version = 1, framed)]`; or keep variable-length data out of it, or use a fixed-size array"
 )]
 pub trait Inline: Archive + Serialize<Strategy<(), Panic>> {}
 
@@ -59,31 +59,54 @@ pub const fn aligned<E: Archive>() {
     assert!(align_of::<Archived<E>>() <= 16, "an archived event is aligned to 16 bytes at most");
 }
 
-mod sealed {
+pub(super) mod sealed {
     pub trait Sealed {}
     impl Sealed for super::InlineCodec {}
 }
 
 /// How events of type `E` become the bytes of a slot. Sealed: the crate's soundness rests on it.
 pub trait Codec<E: Archive>: sealed::Sealed + Send + Sync + 'static {
-    /// Alignment of a payload in a slot.
+    /// Alignment of an archive in a slot.
     const ALIGN: usize;
 
-    /// Bytes that a slot keeps for a payload. Fixed by the type for inline events.
+    /// Bytes of a payload in front of the archive.
+    #[doc(hidden)]
+    const PREFIX: usize;
+
+    /// Whether the type alone says how many bytes a slot keeps.
+    #[doc(hidden)]
+    const IS_FIXED: bool;
+
+    /// What a producer keeps for its writes.
+    #[doc(hidden)]
+    type Scratch: Send + 'static;
+
+    /// What a producer of slots of [`Codec::slot_bytes`] keeps for its writes.
+    #[doc(hidden)]
+    fn scratch(slot_bytes: usize) -> Self::Scratch;
+
+    /// Bytes that a slot keeps for a payload, prefix included, where `asked` are for the archive.
+    /// Fixed by the type for inline events.
     #[doc(hidden)]
     fn slot_bytes(asked: usize) -> usize;
 
     /// Writes the archive of `event`, every byte of it, into the `slot_bytes` of a slot.
     ///
     /// # Errors
-    /// [`EventTooLarge`] if it does not fit; inline events always do.
+    /// [`WriteError`] if it does not fit, or its own serializer refuses; never for inline events.
     ///
     /// # Safety
-    /// - `payload` is valid for reads and writes of [`Codec::slot_bytes`] bytes, which are all
-    ///   initialised (with whatever), and aligned to [`Codec::ALIGN`].
+    /// - `payload` is valid for reads and writes of `slot_bytes` bytes, which come from
+    ///   [`Codec::slot_bytes`] and are all initialised (with whatever).
+    /// - The archive behind the prefix is aligned to [`Codec::ALIGN`].
     /// - Nobody else reads or writes them meanwhile.
     #[doc(hidden)]
-    unsafe fn write(event: &E, payload: *mut u8, slot_bytes: usize) -> Result<(), EventTooLarge>;
+    unsafe fn write(
+        event: &E,
+        payload: *mut u8,
+        slot_bytes: usize,
+        scratch: &mut Self::Scratch,
+    ) -> Result<(), WriteError>;
 
     /// The archive in a written payload.
     ///
@@ -120,6 +143,12 @@ where
         aligned::<E>();
         align_of::<Archived<E>>()
     };
+    const PREFIX: usize = 0;
+    const IS_FIXED: bool = true;
+
+    type Scratch = ();
+
+    fn scratch(_slot_bytes: usize) {}
 
     #[inline(always)]
     fn slot_bytes(_asked: usize) -> usize {
@@ -127,7 +156,12 @@ where
     }
 
     #[inline(always)]
-    unsafe fn write(event: &E, payload: *mut u8, _slot_bytes: usize) -> Result<(), EventTooLarge> {
+    unsafe fn write(
+        event: &E,
+        payload: *mut u8,
+        _slot_bytes: usize,
+        _scratch: &mut (),
+    ) -> Result<(), WriteError> {
         // rkyv's own test for padding looks at the native type: where that one is aligned less than
         // its archive, only the sizes tell.
         let has_padding =
@@ -215,7 +249,7 @@ mod tests {
         assert!(bytes <= 64);
         let payload = slot.0.as_mut_ptr();
         // SAFETY: 64 initialised bytes, aligned to 16, of our own.
-        unsafe { <InlineCodec as Codec<E>>::write(event, payload, size_of::<Archived<E>>()) }
+        unsafe { <InlineCodec as Codec<E>>::write(event, payload, bytes, &mut ()) }
             .expect("inline events fit");
         // SAFETY: written above, and not again while borrowed.
         let written = unsafe { <InlineCodec as Codec<E>>::bytes(payload) }.to_vec();

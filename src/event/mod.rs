@@ -5,11 +5,14 @@
 //! *Source*: rkyv 0.8; the scheme of name, version and fingerprint follows `epserde`.
 
 mod codec;
+mod framed;
 mod layout;
 mod schema;
 mod wrappers;
 
 pub use codec::{Codec, Inline, InlineCodec, Validator};
+pub(crate) use framed::ARCHIVE_BYTES_MAX;
+pub use framed::{Framed, FramedCodec};
 pub use layout::Layout;
 pub use schema::{Field, Schema, SchemaId};
 pub use wrappers::{ArchivedCaused, ArchivedEnvelope, ArchivedStamped, Caused, Envelope, Stamped};
@@ -37,13 +40,38 @@ use rkyv::{Archive, Archived, Portable, bytecheck::CheckBytes};
 ///
 /// assert!(SchemaId::of::<Tick>().to_string().starts_with("md.tick v1 (fingerprint "));
 /// ```
+///
+/// Strings, vectors and maps need slots of a size that the bus is told, and the word `framed`:
+///
+/// ```
+/// use tourbillon::{Bus, Event, PublishError, rkyv};
+///
+/// #[derive(rkyv::Archive, rkyv::Serialize, Event)]
+/// #[rkyv(crate = tourbillon::rkyv)]
+/// #[event(name = "md.news", version = 1, framed)]
+/// struct News {
+///     symbols: Vec<String>,
+///     headline: String,
+/// }
+///
+/// let mut builder = Bus::<News>::builder(64);
+/// builder.slot_bytes(128);
+/// let (mut producer, _bus) = builder.start()?;
+/// let mut news = News { symbols: vec!["ACME".into()], headline: "up".into() };
+/// producer.publish(&news)?;
+/// news.headline = "up ".repeat(1_000);
+/// let Err(PublishError::TooLarge(large)) = producer.publish(&news) else { unreachable!() };
+/// assert_eq!((large.needed, large.slot_bytes), (3_024, 128));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Event:
     Schema
     + Archive<Archived: Portable + Send + Sync + 'static + for<'a> CheckBytes<Validator<'a>>>
     + Sized
     + 'static
 {
-    /// How the event becomes bytes; the derive says [`InlineCodec`].
+    /// How the event becomes bytes; the derive says [`InlineCodec`], or [`FramedCodec`] where asked
+    /// for `framed`.
     type Codec: Codec<Self>;
 
     /// The time that the event itself carries, in ns since the Unix epoch; the journal copies it

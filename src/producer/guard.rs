@@ -3,7 +3,7 @@
 //! which a caller can forget to end; a guard cannot be.
 
 use super::Producer;
-use crate::error::{EventTooLarge, PublishError};
+use crate::error::{PublishError, WriteError};
 use crate::event::Event;
 use crate::ring::{Claims, Single};
 use crate::sequence::Sequence;
@@ -34,12 +34,13 @@ impl<'a, E: Event, C: Claims> Claim<'a, E, C> {
     /// Serializes `event` into the slot; only what is filled can be published.
     ///
     /// # Errors
-    /// [`EventTooLarge`] if it does not fit, and then the claim is published as aborted. An inline
-    /// event always fits.
+    /// [`WriteError`] if it does not fit or cannot be serialized, and then the claim is published
+    /// as aborted. Neither happens to an inline event.
     #[inline]
-    pub fn write(self, event: &E) -> Result<Filled<'a, E, C>, EventTooLarge> {
+    pub fn write(self, event: &E) -> Result<Filled<'a, E, C>, WriteError> {
+        let Producer { slots, scratch, .. } = &mut *self.producer;
         // SAFETY: R3: this guard holds the claim of `sequence` and has not published it.
-        unsafe { self.producer.slots.write(self.sequence, event)? };
+        unsafe { slots.write(self.sequence, event, scratch)? };
         Ok(Filled { claim: self })
     }
 
@@ -125,16 +126,18 @@ impl<'a, E: Event, C: Claims> BatchClaim<'a, E, C> {
     /// Serializes `event` into the next slot of the batch and gives its sequence.
     ///
     /// # Errors
-    /// [`EventTooLarge`] if it does not fit; its sequence is then free for another.
+    /// [`WriteError`] if it does not fit or cannot be serialized; its sequence is then free for
+    /// another.
     ///
     /// # Panics
     /// If nothing remains.
     #[inline(always)]
-    pub fn write(&mut self, event: &E) -> Result<Sequence, EventTooLarge> {
+    pub fn write(&mut self, event: &E) -> Result<Sequence, WriteError> {
         let sequence = self.filled;
         assert!(sequence < self.range.end, "more events than the batch has sequences");
+        let Producer { slots, scratch, .. } = &mut *self.producer;
         // SAFETY: R3: this guard holds the claim of `range` and has stamped nothing of it.
-        unsafe { self.producer.slots.write(sequence, event)? };
+        unsafe { slots.write(sequence, event, scratch)? };
         self.filled = sequence.next();
         Ok(sequence)
     }

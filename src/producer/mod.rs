@@ -7,7 +7,7 @@ mod guard;
 pub use guard::{BatchClaim, Claim, Filled};
 
 use crate::error::PublishError;
-use crate::event::Event;
+use crate::event::{Codec, Event};
 use crate::ring::{Claims, Multi, Ring, Single, Slots};
 use crate::sequence::Sequence;
 use crate::wait::{Patience, WhenFull};
@@ -47,6 +47,9 @@ pub struct Producer<E: Event, C: Claims = Single> {
     slots: Slots<E>,
     claims: C,
     when_full: WhenFull,
+    /// What serialization keeps its intermediate results in.
+    scratch: <E::Codec as Codec<E>>::Scratch,
+    slot_bytes: usize,
     ring: Arc<Ring>,
 }
 
@@ -97,12 +100,7 @@ impl<E: Event> MultiProducer<E> {
 
     fn another(&self, name: Option<&str>) -> Self {
         let claims = Multi::new(self.ring.oldest(), self.ring.enter(name));
-        Self {
-            slots: self.slots.clone(),
-            claims,
-            when_full: self.when_full,
-            ring: Arc::clone(&self.ring),
-        }
+        Self::new(Arc::clone(&self.ring), self.slot_bytes, claims, self.when_full)
     }
 }
 
@@ -116,7 +114,8 @@ impl<E: Event> Clone for MultiProducer<E> {
 impl<E: Event, C: Claims> Producer<E, C> {
     fn new(ring: Arc<Ring>, slot_bytes: usize, claims: C, when_full: WhenFull) -> Self {
         let slots = Slots::new(Arc::clone(ring.region()), slot_bytes);
-        Self { slots, claims, when_full, ring }
+        let scratch = <E::Codec as Codec<E>>::scratch(slot_bytes);
+        Self { slots, claims, when_full, scratch, slot_bytes, ring }
     }
 
     /// Claims the next sequence; waits for a free slot as [`WhenFull`] says.
@@ -158,8 +157,8 @@ impl<E: Event, C: Claims> Producer<E, C> {
     /// Publishes one event; waits for a free slot as [`WhenFull`] says.
     ///
     /// # Errors
-    /// As [`Producer::claim`], or [`PublishError::TooLarge`], and then the sequence was published
-    /// as aborted.
+    /// As [`Producer::claim`], or [`PublishError::TooLarge`] or [`PublishError::Unserializable`],
+    /// and then the sequence was published as aborted.
     #[inline]
     pub fn publish(&mut self, event: &E) -> Result<Sequence, PublishError> {
         Ok(self.claim()?.write(event)?.publish())
@@ -168,8 +167,8 @@ impl<E: Event, C: Claims> Producer<E, C> {
     /// Publishes one event if a slot is free now.
     ///
     /// # Errors
-    /// As [`Producer::try_claim`], or [`PublishError::TooLarge`], and then the sequence was
-    /// published as aborted.
+    /// As [`Producer::try_claim`], or [`PublishError::TooLarge`] or
+    /// [`PublishError::Unserializable`], and then the sequence was published as aborted.
     #[inline]
     pub fn try_publish(&mut self, event: &E) -> Result<Sequence, PublishError> {
         Ok(self.try_claim()?.write(event)?.publish())

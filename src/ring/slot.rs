@@ -5,11 +5,11 @@
 //! ```text
 //!  0        8 … 15          stride
 //!  ├────────┼────────────────┤    stamp = sequence + 1, top bit: aborted, 0: never written
-//!  │ stamp  │ payload        │    payload at 8, or at 16 for types aligned to 16
+//!  │ stamp  │ payload        │    payload at 8, or at 16 for inline types aligned to 16
 //!  └────────┴────────────────┘    stride: a power of two up to a line of 64, then whole lines
 //! ```
 
-use crate::error::EventTooLarge;
+use crate::error::WriteError;
 use crate::event::{Codec, Event};
 use crate::ring::region::{Header, Region};
 use crate::sequence::Sequence;
@@ -54,7 +54,9 @@ pub(crate) struct Slots<E: Event> {
     /// The region's header, one load away instead of three.
     header: NonNull<Header>,
     mask: u64,
+    /// Bytes of a payload.
     slot_bytes: usize,
+    stride: usize,
     region: Arc<Region>,
     event: PhantomData<fn(&E)>,
 }
@@ -70,8 +72,10 @@ impl<E: Event> Clone for Slots<E> {
 }
 
 impl<E: Event> Slots<E> {
-    const PAYLOAD_OFFSET: usize =
-        size_of::<SlotHead>().next_multiple_of(<E::Codec as Codec<E>>::ALIGN);
+    const PAYLOAD_OFFSET: usize = {
+        let (prefix, align) = (<E::Codec as Codec<E>>::PREFIX, <E::Codec as Codec<E>>::ALIGN);
+        (size_of::<SlotHead>() + prefix).next_multiple_of(align) - prefix
+    };
 
     /// Bytes from one slot to the next: no slot straddles a line, none is padded to one.
     #[inline(always)]
@@ -87,12 +91,14 @@ impl<E: Event> Slots<E> {
     /// The slots of `region`, which was shaped by [`Slots::stride`] of the same `slot_bytes`.
     pub(crate) fn new(region: Arc<Region>, slot_bytes: usize) -> Self {
         let shape = region.shape();
-        assert_eq!(shape.stride, Self::stride(slot_bytes), "a region of another shape");
+        let stride = Self::stride(slot_bytes);
+        assert_eq!(shape.stride, stride, "a region of another shape");
         Self {
             base: region.slots(),
             header: NonNull::from(region.header()),
             mask: shape.capacity - 1,
-            slot_bytes,
+            slot_bytes: <E::Codec as Codec<E>>::slot_bytes(slot_bytes),
+            stride,
             region,
             event: PhantomData,
         }
@@ -112,8 +118,10 @@ impl<E: Event> Slots<E> {
     #[inline(always)]
     fn slot(&self, sequence: Sequence) -> NonNull<u8> {
         let index = (sequence.get() & self.mask) as usize;
+        // A constant where the type alone decides.
+        let stride = if <E::Codec as Codec<E>>::IS_FIXED { Self::stride(0) } else { self.stride };
         // SAFETY: index < capacity and the region holds `capacity` slots of this stride (`new`).
-        unsafe { self.base.add(index * Self::stride(self.slot_bytes)) }
+        unsafe { self.base.add(index * stride) }
     }
 
     #[inline(always)]
@@ -134,11 +142,17 @@ impl<E: Event> Slots<E> {
     /// # Safety
     /// - The caller has claimed `sequence` and has not published it.
     #[inline(always)]
-    pub(crate) unsafe fn write(&self, sequence: Sequence, event: &E) -> Result<(), EventTooLarge> {
+    pub(crate) unsafe fn write(
+        &self,
+        sequence: Sequence,
+        event: &E,
+        scratch: &mut <E::Codec as Codec<E>>::Scratch,
+    ) -> Result<(), WriteError> {
+        let (payload, bytes) = (self.payload(sequence), self.slot_bytes);
         self.head(sequence).payload.with_mut(|_| {
             // SAFETY: R5: every gate has passed the sequence that lay here, R3: a claim is won by
             // one producer; so nobody else touches the payload until it is stamped.
-            unsafe { <E::Codec as Codec<E>>::write(event, self.payload(sequence), self.slot_bytes) }
+            unsafe { <E::Codec as Codec<E>>::write(event, payload, bytes, scratch) }
         })
     }
 
