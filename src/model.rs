@@ -19,7 +19,7 @@ use std::sync::Arc;
 ///
 /// Joins the gates and not the ring, which takes a lock that loom does not know.
 pub fn join<E: Event>(bus: &Bus<E>, from: Sequence) -> Option<Poller<E>> {
-    let (ring, _) = bus.parts();
+    let ring = bus.ring();
     let (gate, at) = ring.header().gate_table.join(from)?;
     let barrier = Barrier { upstream: Vec::new(), causes: Vec::new() };
     Some(Poller::new(ring, &Arc::from("joiner"), 0, gate, at, barrier, true))
@@ -34,14 +34,19 @@ pub fn drain<E: Event>(bus: &Bus<E>) {
 pub struct DutyCycle(Processor);
 
 impl DutyCycle {
-    pub fn new<E: Event, H: Handler<E>>(bus: &Bus<E>, poller: Poller<E>, handler: H) -> Self {
-        let (ring, bell) = bus.parts();
+    pub fn new<E: Event, H: Handler<E>>(
+        bus: &Bus<E>,
+        poller: Poller<E>,
+        wait: Wait,
+        handler: H,
+    ) -> Self {
+        let ring = bus.ring();
         let stage = Handling::new(poller, handler, |handler| Box::new(handler));
         Self(Processor {
             stages: vec![Named { name: Arc::from("parker"), stage: Box::new(stage) }],
-            wait: Wait::Park { max: Duration::MAX },
+            wait,
+            called_park_max: Duration::MAX,
             ring: Arc::clone(ring),
-            bell: Arc::clone(bell),
             fail: Arc::new(|why| panic!("{why}")),
         })
     }
@@ -55,7 +60,7 @@ impl DutyCycle {
 
 /// Sleeps on the bell of `bus` whatever its life is.
 pub fn doze<E: Event>(bus: &Bus<E>) {
-    bus.parts().1.sleep(Duration::MAX, || false);
+    bus.ring().sleepers().sleep(Duration::MAX, || false);
 }
 
 /// Looks at the payload at the poller's own sequence without asking its stamp: a data race.

@@ -4,9 +4,11 @@
 
 use crate::error::{EventTooLarge, PublishError};
 use crate::event::Event;
+use crate::idle::Patience;
 use crate::ring::{Ring, Single, Slots};
 use crate::sequence::Sequence;
-use crate::wait::{Patience, WhenFull};
+use crate::sleepers::Caller;
+use crate::wait::WhenFull;
 use core::{borrow::Borrow, ops::Range};
 use std::sync::Arc;
 
@@ -43,13 +45,15 @@ pub struct Producer<E: Event> {
     claims: Single,
     when_full: WhenFull,
     ring: Arc<Ring>,
+    sleepers: Caller,
 }
 
 impl<E: Event> Producer<E> {
     pub(crate) fn new(ring: Arc<Ring>, slot_bytes: usize, when_full: WhenFull) -> Self {
         let slots = Slots::new(Arc::clone(ring.region()), slot_bytes);
         let claims = Single::new(ring.claimed());
-        Self { slots, claims, when_full, ring }
+        let sleepers = ring.sleepers().caller();
+        Self { slots, claims, when_full, ring, sleepers }
     }
 
     /// Claims the next sequence; waits for a free slot as [`WhenFull`] says.
@@ -167,7 +171,9 @@ impl<E: Event> Producer<E> {
         let mut patience = Patience::new(self.when_full);
         loop {
             match self.find_room(count) {
-                Err(PublishError::Full(full)) if !patience.go_on() => return Err(full.into()),
+                Err(PublishError::Full(full)) if !patience.go_on(&self.ring) => {
+                    return Err(full.into());
+                }
                 Err(PublishError::Full(_)) => {}
                 other => return other,
             }
@@ -177,6 +183,7 @@ impl<E: Event> Producer<E> {
     #[inline(always)]
     fn settle(&mut self, next: Sequence) {
         self.claims.settle(self.slots.header(), next);
+        self.sleepers.after_publish();
     }
 }
 

@@ -36,6 +36,7 @@ pub(crate) use slot::{Slots, Stamp};
 pub(crate) use state::Life;
 
 use crate::sequence::Sequence;
+use crate::sleepers::Sleepers;
 use parking_lot::RwLock;
 use std::sync::Arc;
 
@@ -46,13 +47,17 @@ pub(crate) struct Ring {
     names: RwLock<Vec<Arc<str>>>,
     /// The name of a gate that was given up meanwhile; made ahead, since errors allocate nothing.
     nobody: Arc<str>,
+    sleepers: Arc<Sleepers>,
 }
 
 impl Ring {
     /// A ring of `shape` whose next event is `start`; `None` if it exceeds the address space.
-    pub(crate) fn new(shape: Shape, start: Sequence) -> Option<Arc<Self>> {
+    ///
+    /// `is_direct`: a stage sleeps until whoever moves a cursor wakes it.
+    pub(crate) fn new(shape: Shape, start: Sequence, is_direct: bool) -> Option<Arc<Self>> {
         let region = Arc::new(Region::new(shape, start)?);
-        Some(Arc::new(Self { region, names: RwLock::new(Vec::new()), nobody: Arc::from("(left)") }))
+        let (names, nobody) = (RwLock::new(Vec::new()), Arc::from("(left)"));
+        Some(Arc::new(Self { region, names, nobody, sleepers: Sleepers::new(is_direct) }))
     }
 
     /// Adds a consumer that starts at `from`; `None` if all gates are taken.
@@ -93,6 +98,16 @@ impl Ring {
 
     pub(crate) fn life(&self) -> Life {
         self.header().state.get()
+    }
+
+    /// Moves on to `life`, unless the bus is further already, and wakes every sleeper.
+    pub(crate) fn advance(&self, life: Life) {
+        self.header().state.advance(life);
+        self.sleepers.ring();
+    }
+
+    pub(crate) fn sleepers(&self) -> &Arc<Sleepers> {
+        &self.sleepers
     }
 
     pub(crate) fn gate_name(&self, gate: Option<GateIndex>) -> Arc<str> {
