@@ -11,6 +11,7 @@ use crate::processor::{Handler, Handling, Named, Processor};
 use crate::ring::Life;
 use crate::sequence::Sequence;
 use crate::wait::Wait;
+use crate::waker::{Waker, Watched};
 use core::time::Duration;
 use rkyv::Archived;
 use std::sync::Arc;
@@ -71,4 +72,23 @@ pub fn doze<E: Event>(bus: &Bus<E>) {
 pub unsafe fn peek_unpublished<E: Event>(poller: &Poller<E>) -> &Archived<E> {
     // SAFETY: by this function's contract.
     unsafe { poller.peek_unpublished() }
+}
+
+/// The waker thread over all stages of a bus, as if each stood straight on the ring.
+pub struct WakerThread(Waker);
+
+impl WakerThread {
+    pub fn new<E: Event>(bus: &Bus<E>) -> Self {
+        let watch = |cursor| Watched { cursor, upstream: Vec::new() };
+        let watched = bus.cursors().map(watch).collect();
+        Self(Waker { ring: Arc::clone(bus.ring()), watched, period: Duration::MAX })
+    }
+
+    /// Looks until the bus ends; a nap is the turn of the others.
+    pub fn run(&self) {
+        while self.0.ring.life() == Life::Open {
+            self.0.look();
+            crate::sync::yield_now();
+        }
+    }
 }

@@ -196,6 +196,11 @@ impl<E: Event> Bus<E> {
     pub(crate) fn ring(&self) -> &Arc<Ring> {
         &self.core.ring
     }
+
+    /// Where each stage stands.
+    pub(crate) fn cursors(&self) -> impl Iterator<Item = CursorRef> + '_ {
+        self.core.stages.iter().map(|stage| stage.cursor.clone())
+    }
 }
 
 impl<E: Event> core::fmt::Debug for Bus<E> {

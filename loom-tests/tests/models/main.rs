@@ -17,12 +17,13 @@ mod gating;
 mod joining;
 mod life;
 mod publish;
+mod wake;
 
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use tourbillon::{Bus, Event, Polled, Poller, Producer, PublishError, Sequence, WhenFull};
+use tourbillon::{Bus, Event, Polled, Poller, Producer, PublishError, Sequence, Wait, WhenFull};
 
 /// Three words with a relation, so that a torn or foreign payload is seen.
 #[derive(Clone, Copy, rkyv::Archive, rkyv::Serialize, Event)]
@@ -103,10 +104,20 @@ fn ring<const N: usize>(
     capacity: usize,
     stages: [(&str, &[&str]); N],
 ) -> (Producer<Triple>, [Consumer; N], Bus<Triple>) {
+    ring_that(Wait::Auto, WhenFull::Fail, capacity, stages)
+}
+
+/// As `ring`, for stages that wait and producers that find it full as said.
+fn ring_that<const N: usize>(
+    wait: Wait,
+    when_full: WhenFull,
+    capacity: usize,
+    stages: [(&str, &[&str]); N],
+) -> (Producer<Triple>, [Consumer; N], Bus<Triple>) {
     let mut builder = Bus::builder(capacity);
-    builder.when_full(WhenFull::Fail);
+    builder.when_full(when_full);
     for (name, after) in stages {
-        builder.poller(name).after(after);
+        builder.poller(name).after(after).wait(wait.clone());
     }
     let (producer, mut bus) = builder.start().expect("a sound bus");
     let consumers = stages.map(|(name, _)| Consumer::new(bus.take_poller(name).expect("named")));
