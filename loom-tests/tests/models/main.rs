@@ -75,6 +75,13 @@ fn exhaust(name: &str, marks: &[&str], model: impl Fn(&Marks) + Send + Sync + 's
     run(builder, name, marks, model);
 }
 
+/// As `explore`, with at most two preemptions: for models of three threads that sleep.
+fn skim(name: &str, marks: &[&str], model: impl Fn(&Marks) + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = builder.preemption_bound.map(|bound| bound.min(2));
+    run(builder, name, marks, model);
+}
+
 fn run(
     builder: loom::model::Builder,
     name: &str,
