@@ -212,23 +212,23 @@ mutant limit_raise_relaxed equal joining::a_joiner_beside_a_consumer_misses_noth
     'self.0.fetch_max(next.get(), Ordering::Relaxed)'
 
 # Parking against the end of a bus.
-mutant bell_without_its_lock quick life::a_halt_wakes_one_sleeper sync.rs \
-    'drop(self.0.lock());
-        self.0.notify_all();' \
-    'self.0.notify_all();'
-mutant looks_before_it_locks full life::a_halt_wakes_one_sleeper sync.rs \
-    'let guard = self.0.lock();
+mutant bell_without_its_lock quick life::a_halt_wakes_one_sleeper sleepers.rs \
+    'drop(self.monitor.lock());
+        self.monitor.notify_all();' \
+    'self.monitor.notify_all();'
+mutant looks_before_it_locks full life::a_halt_wakes_one_sleeper sleepers.rs \
+    'let guard = self.monitor.lock();
         let tired = !awake();' \
     'let tired = !awake();
-        let guard = self.0.lock();'
-mutant bell_not_rung full life::a_halt_wakes_one_sleeper bus/mod.rs \
-    'self.ring.header().state.advance(life);
-        self.bell.ring();' \
-    'self.ring.header().state.advance(life);'
-mutant rung_before_the_news full life::a_drain_wakes_a_sleeper_who_then_handles_everything bus/mod.rs \
-    'self.ring.header().state.advance(life);
-        self.bell.ring();' \
-    'self.bell.ring(); self.ring.header().state.advance(life);'
+        let guard = self.monitor.lock();'
+mutant bell_not_rung full life::a_halt_wakes_one_sleeper ring/mod.rs \
+    'self.header().state.advance(life);
+        self.sleepers.ring();' \
+    'self.header().state.advance(life);'
+mutant rung_before_the_news full life::a_drain_wakes_a_sleeper_who_then_handles_everything ring/mod.rs \
+    'self.header().state.advance(life);
+        self.sleepers.ring();' \
+    'self.sleepers.ring(); self.header().state.advance(life);'
 mutant one_of_two_woken full life::a_halt_wakes_two_sleepers sync.rs \
     'self.condvar.notify_all();
         }
@@ -242,6 +242,64 @@ pub(crate) use' \
 }
 
 pub(crate) use'
+
+# Sleeping until called against publishing.
+mutant no_fence_in_call quick wake::a_publish_wakes_who_sleeps sleepers.rs \
+    '// ORDERING: SeqCst fence; partner of the fence in `announce`, see the proof above.
+        fence(Ordering::SeqCst);' \
+    ''
+mutant no_fence_in_announce_of_sleep full wake::a_publish_wakes_who_sleeps sleepers.rs \
+    '// ORDERING: SeqCst fence; partner of the fence in `call`, see the proof above.
+        fence(Ordering::SeqCst);' \
+    ''
+mutant call_fence_acq_rel full wake::a_publish_wakes_who_sleeps sleepers.rs \
+    '// ORDERING: SeqCst fence; partner of the fence in `announce`, see the proof above.
+        fence(Ordering::SeqCst);' \
+    'fence(Ordering::AcqRel);'
+mutant announced_after_the_look full wake::a_publish_wakes_who_sleeps idle.rs \
+    'let Some(ticket) = self.ticket.take() else {
+            self.ticket = Some(ring.sleepers().announce());
+            return;
+        };' \
+    'let ticket = ring.sleepers().announce();'
+mutant called_before_the_stamp full wake::a_publish_wakes_who_sleeps producer.rs \
+    'claim.producer.slots.publish(sequence);' \
+    'claim.producer.sleepers.after_publish();
+        claim.producer.sleepers = crate::sleepers::Sleepers::new(false).caller();
+        claim.producer.slots.publish(sequence);'
+mutant sleeps_on_a_past_ticket full wake::a_publish_wakes_who_sleeps sleepers.rs \
+    'self.word.load(Ordering::Relaxed) != ticket.0 || awake()' \
+    '{ let _ = ticket.0; awake() }'
+mutant called_without_waking full wake::a_publish_wakes_who_sleeps sleepers.rs \
+    'drop(guard);
+        self.monitor.notify_all();' \
+    'drop(guard);'
+mutant called_without_a_round full wake::a_publish_wakes_who_sleeps sleepers.rs \
+    'self.word.fetch_add(1, Ordering::Relaxed);' \
+    ''
+mutant woken_without_the_lock full wake::a_publish_wakes_who_sleeps sleepers.rs \
+    'let guard = self.monitor.lock();
+        if !self.is_wanted() {' \
+    'let guard = ();
+        if !self.is_wanted() {'
+mutant publish_calls_nobody full wake::every_publish_wakes_who_sleeps producer.rs \
+    'self.sleepers.after_publish();' \
+    ''
+mutant stage_calls_nobody full wake::a_stage_wakes_the_stage_behind_it processor.rs \
+    'idler.went_on();' \
+    ''
+mutant direct_sleeper_deaf_to_a_halt full wake::a_halt_wakes_who_sleeps_until_called idle.rs \
+    'sleep_on(ticket, self.called_park_max, ends)' \
+    'sleep_on(ticket, self.called_park_max, || false)'
+mutant full_ring_deaf_to_a_halt full wake::a_halt_frees_a_producer_that_sleeps_at_a_full_ring idle.rs \
+    'sleep(max, || ring.life() != Life::Open)' \
+    'sleep(max, || false)'
+mutant waker_wakes_nobody full wake::the_waker_thread_wakes_who_sleeps waker.rs \
+    'sleepers.wake();' \
+    'let _ = sleepers;'
+mutant waker_looks_the_wrong_way full wake::the_waker_thread_wakes_who_sleeps waker.rs \
+    'self.cursor.acquire() < available' \
+    'self.cursor.acquire() > available'
 
 # Stopping against publishing against draining.
 mutant life_advance_relaxed quick life::what_was_published_before_a_drain_is_drained ring/state.rs \

@@ -95,6 +95,7 @@ mod event;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
+mod idle;
 #[cfg(feature = "journal")]
 mod journal;
 #[cfg(feature = "journal")]
@@ -109,6 +110,7 @@ mod producer;
 mod recovered;
 mod ring;
 mod sequence;
+mod sleepers;
 #[cfg(feature = "journal")]
 mod snapshots;
 #[cfg(feature = "journal")]
@@ -116,6 +118,7 @@ mod state;
 mod sync;
 mod topology;
 mod wait;
+mod waker;
 
 pub use bus::{
     Bus, BusBuilder, Counters, Drain, From, Link, Linked, Placement, Report, ShutdownError,
@@ -145,7 +148,7 @@ pub use snapshots::{Projected, SnapshotStatus};
 pub use state::{Projection, SetAside, State};
 pub use topology::Milestone::{self, Durable, Journaled};
 pub use tourbillon_derive::{Event, Schema};
-pub use wait::{Wait, WhenFull};
+pub use wait::{Idling, Wait, WaitStrategy, WhenFull};
 
 /// What the derives write out; no part of the interface.
 #[doc(hidden)]

@@ -11,6 +11,7 @@ use crate::processor::{Handler, Handling, Named, Processor};
 use crate::ring::Life;
 use crate::sequence::Sequence;
 use crate::wait::Wait;
+use crate::waker::{Waker, Watched};
 use core::time::Duration;
 use rkyv::Archived;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use std::sync::Arc;
 ///
 /// Joins the gates and not the ring, which takes a lock that loom does not know.
 pub fn join<E: Event>(bus: &Bus<E>, from: Sequence) -> Option<Poller<E>> {
-    let (ring, _) = bus.parts();
+    let ring = bus.ring();
     let (gate, at) = ring.header().gate_table.join(from)?;
     let barrier = Barrier { upstream: Vec::new(), causes: Vec::new() };
     Some(Poller::new(ring, &Arc::from("joiner"), 0, gate, at, barrier, true))
@@ -41,14 +42,19 @@ pub fn drain<E: Event>(bus: &Bus<E>) {
 pub struct DutyCycle(Processor);
 
 impl DutyCycle {
-    pub fn new<E: Event, H: Handler<E>>(bus: &Bus<E>, poller: Poller<E>, handler: H) -> Self {
-        let (ring, bell) = bus.parts();
+    pub fn new<E: Event, H: Handler<E>>(
+        bus: &Bus<E>,
+        poller: Poller<E>,
+        wait: Wait,
+        handler: H,
+    ) -> Self {
+        let ring = bus.ring();
         let stage = Handling::new(poller, handler, |handler| Box::new(handler));
         Self(Processor {
             stages: vec![Named { name: Arc::from("parker"), stage: Box::new(stage) }],
-            wait: Wait::Park { max: Duration::MAX },
+            wait,
+            called_park_max: Duration::MAX,
             ring: Arc::clone(ring),
-            bell: Arc::clone(bell),
             fail: Arc::new(|why| panic!("{why}")),
         })
     }
@@ -62,7 +68,7 @@ impl DutyCycle {
 
 /// Sleeps on the bell of `bus` whatever its life is.
 pub fn doze<E: Event>(bus: &Bus<E>) {
-    bus.parts().1.sleep(Duration::MAX, || false);
+    bus.ring().sleepers().sleep(Duration::MAX, || false);
 }
 
 /// Looks at the payload at the poller's own sequence without asking its stamp: a data race.
@@ -73,4 +79,23 @@ pub fn doze<E: Event>(bus: &Bus<E>) {
 pub unsafe fn peek_unpublished<E: Event>(poller: &Poller<E>) -> &Archived<E> {
     // SAFETY: by this function's contract.
     unsafe { poller.peek_unpublished() }
+}
+
+/// The waker thread over all stages of a bus, as if each stood straight on the ring.
+pub struct WakerThread(Waker);
+
+impl WakerThread {
+    pub fn new<E: Event>(bus: &Bus<E>) -> Self {
+        let watch = |cursor| Watched { cursor, upstream: Vec::new() };
+        let watched = bus.cursors().map(watch).collect();
+        Self(Waker { ring: Arc::clone(bus.ring()), watched, period: Duration::MAX })
+    }
+
+    /// Looks until the bus ends; a nap is the turn of the others.
+    pub fn run(&self) {
+        while self.0.ring.life() == Life::Open {
+            self.0.look();
+            crate::sync::yield_now();
+        }
+    }
 }

@@ -6,12 +6,13 @@
 use crate::affinity;
 use crate::error::Outcome;
 use crate::event::Event;
+use crate::idle::Idler;
 use crate::poller::{Poller, Standing};
-use crate::ring::{Life, Ring};
+use crate::ring::Ring;
 use crate::sequence::Sequence;
-use crate::sync::{Bell, BusThread};
-use crate::wait::{Idler, Wait};
-use core::any::Any;
+use crate::sync::BusThread;
+use crate::wait::Wait;
+use core::{any::Any, time::Duration};
 use rkyv::Archived;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -195,8 +196,9 @@ pub(crate) struct Ended {
 pub(crate) struct Processor {
     pub(crate) stages: Vec<Named>,
     pub(crate) wait: Wait,
+    /// Longest sleep of a thread that is woken; see [`Wait::DirectWake`].
+    pub(crate) called_park_max: Duration,
     pub(crate) ring: Arc<Ring>,
-    pub(crate) bell: Arc<Bell>,
     /// Halts the bus; the first reason is kept.
     pub(crate) fail: Arc<dyn Fn(Failure) + Send + Sync>,
 }
@@ -217,8 +219,9 @@ impl Processor {
         let _counted = BusThread::enter();
         // The first sleep of a thread allocates its place in the queue of sleepers: not later.
         #[cfg(not(loom))]
-        self.bell.sleep(core::time::Duration::ZERO, || false);
-        let mut idler = Idler::new(self.wait, affinity::cores());
+        self.ring.sleepers().sleep(Duration::ZERO, || false);
+        let (wait, cores) = (self.wait.clone(), affinity::cores());
+        let mut idler = Idler::new(wait, cores, self.called_park_max, &self.ring);
         while !self.stages.is_empty() {
             let mut at = 0;
             let outcome = catch_unwind(AssertUnwindSafe(|| self.cycle(&mut idler, &mut at)))
@@ -236,7 +239,10 @@ impl Processor {
             for (index, named) in self.stages.iter_mut().enumerate() {
                 *at = index;
                 match named.stage.work() {
-                    Work::Done => idle = false,
+                    Work::Done => {
+                        idle = false;
+                        idler.went_on();
+                    }
                     Work::Idle => {}
                     Work::Over(outcome) => return outcome,
                     Work::Failed(failure) => {
@@ -247,7 +253,7 @@ impl Processor {
                 }
             }
             if idle {
-                idler.idle(&self.bell, || self.ring.life() != Life::Open);
+                idler.idle(&self.ring);
             } else {
                 idler.reset();
             }

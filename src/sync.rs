@@ -57,6 +57,11 @@ mod imp {
         std::thread::yield_now();
     }
 
+    /// Sleeps, whatever happens meanwhile.
+    pub(crate) fn nap(time: Duration) {
+        std::thread::sleep(time);
+    }
+
     /// Threads of all buses of this process.
     static BUS_THREADS: AtomicU64 = AtomicU64::new(0);
 
@@ -126,6 +131,11 @@ mod imp {
         loom::thread::yield_now();
     }
 
+    /// A model has no time.
+    pub(crate) fn nap(_time: core::time::Duration) {
+        yield_now();
+    }
+
     /// Models count their own threads.
     pub(crate) fn bus_threads() -> u64 {
         0
@@ -166,26 +176,3 @@ mod imp {
 }
 
 pub(crate) use imp::*;
-
-/// What sleeping threads sleep on. Rung when the life of a bus changes, never by a publish.
-#[derive(Debug, Default)]
-pub(crate) struct Bell(Monitor);
-
-impl Bell {
-    /// Sleeps for at most `max`, unless `awake` says not to; `awake` is asked under the lock.
-    /// Gives whether it slept.
-    pub(crate) fn sleep(&self, max: core::time::Duration, awake: impl Fn() -> bool) -> bool {
-        let guard = self.0.lock();
-        let tired = !awake();
-        if tired {
-            self.0.sleep(guard, max);
-        }
-        tired
-    }
-
-    /// Wakes every sleeper. Whatever made `awake` true must be stored before.
-    pub(crate) fn ring(&self) {
-        drop(self.0.lock());
-        self.0.notify_all();
-    }
-}

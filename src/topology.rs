@@ -175,11 +175,15 @@ fn fuse(nodes: &[Node], order: &[usize]) -> Result<Vec<ThreadPlan>, BuildError> 
         }
         let shared = node.core.and_then(|core| threads.iter_mut().find(|t| t.core == Some(core)));
         match shared {
-            None => threads.push(ThreadPlan { stages: vec![at], core: node.core, wait: node.wait }),
+            None => threads.push(ThreadPlan {
+                stages: vec![at],
+                core: node.core,
+                wait: node.wait.clone(),
+            }),
             Some(thread) => {
                 thread.stages.push(at);
                 if thread.wait == Wait::Auto {
-                    thread.wait = node.wait;
+                    thread.wait = node.wait.clone();
                 } else if node.wait != Wait::Auto && node.wait != thread.wait {
                     let (stage, core) = (node.name.clone(), node.core.unwrap_or_default());
                     return Err(BuildError::WaitConflict { stage, core });

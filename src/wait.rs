@@ -1,19 +1,38 @@
-//! *Owns* what a thread does while there is nothing to do. *Invariant*: no wait is unbounded in one
-//! step, so a thread that looks again after each step notices a halt; a publisher never makes a
-//! system call for a sleeper. *Source*: the LMAX Disruptor's wait strategies.
+//! *Owns* the names of every way to wait. *Invariant*: no wait is unbounded in one step, so a thread
+//! that looks again after each step notices a halt; a publisher makes no system call for a sleeper,
+//! unless a stage asked for it by name. *Source*: the LMAX Disruptor's wait strategies.
 //!
-//! Parking against halting. A parker locks, looks at the life of its bus, and sleeps on the bell,
-//! which unlocks. A halt first stores the new life, then locks, unlocks and rings. If the parker
-//! locks first, it is asleep before the halt gets the lock, and the bell wakes it; if the halt
-//! locks first, the parker's look happens after the store and it does not sleep. For *events*
-//! nobody rings: the park is timed, and that is its price.
+//! What an idle stage costs, and what the next event waits for. Latencies are from the stamp to the
+//! handler, on top of the line's way between two cores; sleeps end late by what the scheduler needs,
+//! and those of `Auto` also by the 50 µs of slack that Linux gives timers.
+//!
+//! | wait | an event waits for | an idle core | the publisher pays | a halt |
+//! |---|---|---|---|---|
+//! | `Spin` | one poll | all of it | a cache miss per event, when read at its heels | at once |
+//! | `BurstSpin` | one poll; in a burst up to 0.5 µs | all of it | fewer of these misses | at once |
+//! | `Yield` | a poll, or other threads' quanta | all that nobody else wants | as `Spin` | at once |
+//! | `Sleep { max }` | the sleep: 1 µs, doubled each time up to `max` | little; less as it sleeps longer | nothing | when the sleep ends, 100 ms at most |
+//! | `Park { max }` | the park: `max` | little | nothing | rings |
+//! | `Waker { period }` | the period, then a wake-up | nothing; one thread per bus naps and looks | nothing | rings |
+//! | `DirectWake` | a wake-up, some µs | nothing | a full fence per publish or batch (~5 ns), and a wake of ~6 µs when somebody sleeps | rings |
+//! | `Auto` | as `Spin` where cores are left, else as `Park` of 50 µs | as these | nothing | rings |
+//! | `Custom` | what it says | what it says | nothing | rings; 100 ms at most |
+//!
+//! `Sleep`, `Park`, `Waker` and `DirectWake` first spin and yield for a few microseconds.
 
-use crate::sync::{self, Bell};
-use core::time::Duration;
-use std::time::Instant;
+use core::{fmt, time::Duration};
+use std::sync::Arc;
 
 /// What a consumer thread does when it finds nothing to do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+///
+/// | wait | latency | an idle core | the publisher pays |
+/// |---|---|---|---|
+/// | [`Spin`](Wait::Spin), [`BurstSpin`](Wait::BurstSpin) | lowest | all of it | cache misses at most |
+/// | [`Yield`](Wait::Yield) | that, or a quantum | what nobody else wants | as above |
+/// | [`Sleep`](Wait::Sleep), [`Park`](Wait::Park) | up to `max` | little | nothing |
+/// | [`Waker`](Wait::Waker) | a period and a wake-up | nothing; the waker's thread naps | nothing |
+/// | [`DirectWake`](Wait::DirectWake) | a wake-up | nothing | a fence each time, a system call to wake |
+#[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub enum Wait {
     /// Spins while the threads of all buses of this process are fewer than its cores, which leaves
@@ -22,29 +41,138 @@ pub enum Wait {
     Auto,
     /// Polls without a pause but the PAUSE instruction: lowest latency, a core of its own.
     Spin,
+    /// As `Spin`, but at a producer's heels leaves it alone for a while that grows, up to 0.5 µs,
+    /// while each look finds the next event, and halves when it does not: more throughput, since
+    /// the producer's line is not taken from it at every event, and a batch instead of single
+    /// events. Also a core of its own.
+    BurstSpin,
     /// Spins a little, then gives its quantum away: for shared cores.
     Yield,
-    /// Spins, yields, then sleeps for at most this long. An event that comes meanwhile waits.
+    /// Spins, yields, then sleeps: for a microsecond, and twice as long each time up to `max`, which
+    /// is 100 ms at most. Takes no lock and hears no bell: a halt waits for the sleep to end.
+    Sleep {
+        /// Longest sleep.
+        max: Duration,
+    },
+    /// Spins, yields, then sleeps for at most this long. An event that comes meanwhile waits; a halt
+    /// does not.
     Park {
         /// Longest sleep.
+        max: Duration,
+    },
+    /// Spins, yields, then sleeps until the waker thread of the bus finds that there is something
+    /// for it. One thread naps and looks for all such stages, so producers make no system call.
+    Waker {
+        /// How long the waker thread naps between two looks; the shortest of the bus counts.
+        period: Duration,
+    },
+    /// Spins, yields, then sleeps until a producer, or the stage that it stands behind, wakes it.
+    ///
+    /// On a bus with such a stage each publish, or batch, pays a full fence, and a system call when
+    /// somebody sleeps. What moves without waking, which is `Durable`, the journal of another bus,
+    /// and a [`Poller`](crate::Poller) that is stood behind, is looked at every millisecond.
+    DirectWake,
+    /// A strategy of the caller's own.
+    Custom(Arc<dyn WaitStrategy>),
+}
+
+/// A way to wait that this crate does not know.
+///
+/// It says what the next step of waiting is, and the bus does it: one bounded step, which ends early
+/// when the bus halts, and then a look. So no strategy can miss a halt, unless it blocks or panics
+/// in here itself. Closures `Fn(u32) -> Idling` are strategies that do not spin for ever.
+///
+/// ```
+/// use std::{sync::Arc, time::Duration};
+/// use tourbillon::{Idling, Wait};
+///
+/// let nights = Wait::Custom(Arc::new(|idle_steps| match idle_steps {
+///     0..1000 => Idling::Spin { pauses: 10 },
+///     _ => Idling::Park { max: Duration::from_millis(2) },
+/// }));
+/// assert_eq!(nights.to_string(), "custom");
+/// ```
+pub trait WaitStrategy: Send + Sync {
+    /// The next step after `idle_steps` looks in a row, this one not counted, that found nothing.
+    fn idle(&self, idle_steps: u32) -> Idling;
+
+    /// Whether a thread that waits like this never leaves its core. The builder counts such threads
+    /// against the cores.
+    fn spins(&self) -> bool {
+        false
+    }
+}
+
+impl<F: Fn(u32) -> Idling + Send + Sync> WaitStrategy for F {
+    fn idle(&self, idle_steps: u32) -> Idling {
+        self(idle_steps)
+    }
+}
+
+impl fmt::Debug for dyn WaitStrategy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WaitStrategy").field("spins", &self.spins()).finish_non_exhaustive()
+    }
+}
+
+/// One step of waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Idling {
+    /// Looks again after so many PAUSE instructions, 1 to 50 ns each.
+    Spin {
+        /// PAUSE instructions.
+        pauses: u16,
+    },
+    /// Gives the rest of the quantum away.
+    Yield,
+    /// Sleeps, unless the bus's life changes. Events do not wake it.
+    Park {
+        /// Longest sleep; 100 ms at most.
         max: Duration,
     },
 }
 
 impl Wait {
     /// Whether a thread that waits like this never leaves its core.
-    pub(crate) fn spins(self) -> bool {
-        self == Self::Spin
+    pub(crate) fn spins(&self) -> bool {
+        match self {
+            Self::Spin | Self::BurstSpin => true,
+            Self::Custom(strategy) => strategy.spins(),
+            _ => false,
+        }
     }
 }
 
-impl core::fmt::Display for Wait {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+/// Two custom waits are equal if they share one strategy.
+impl PartialEq for Wait {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Sleep { max: a }, Self::Sleep { max: b })
+            | (Self::Park { max: a }, Self::Park { max: b })
+            | (Self::Waker { period: a }, Self::Waker { period: b }) => a == b,
+            (Self::Custom(a), Self::Custom(b)) => {
+                core::ptr::addr_eq(Arc::as_ptr(a), Arc::as_ptr(b))
+            }
+            _ => core::mem::discriminant(self) == core::mem::discriminant(other),
+        }
+    }
+}
+
+impl Eq for Wait {}
+
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Auto => f.write_str("auto"),
             Self::Spin => f.write_str("spin"),
+            Self::BurstSpin => f.write_str("burst spin"),
             Self::Yield => f.write_str("yield"),
+            Self::Sleep { max } => write!(f, "sleep {} us", max.as_micros()),
             Self::Park { max } => write!(f, "park {} us", max.as_micros()),
+            Self::Waker { period } => write!(f, "waker {} us", period.as_micros()),
+            Self::DirectWake => f.write_str("direct wake"),
+            Self::Custom(_) => f.write_str("custom"),
         }
     }
 }
@@ -59,16 +187,9 @@ pub enum WhenFull {
     Spin(Option<Duration>),
     /// Spins a little, then yields, until there is room; `None` waits for ever.
     Yield(Option<Duration>),
-}
-
-impl WhenFull {
-    /// The same way to wait, for `limit` at most; a refusal becomes a yield.
-    pub(crate) fn at_most(self, limit: Duration) -> Self {
-        match self {
-            Self::Spin(_) => Self::Spin(Some(limit)),
-            Self::Fail | Self::Yield(_) => Self::Yield(Some(limit)),
-        }
-    }
+    /// Spins a little, yields a little, then naps for some 20 µs at a time, until there is room;
+    /// `None` waits for ever. Consumers pay nothing for it; the end of the bus wakes it at once.
+    Park(Option<Duration>),
 }
 
 impl Default for WhenFull {
@@ -78,83 +199,49 @@ impl Default for WhenFull {
     }
 }
 
-/// The longest sleep of [`Wait::Auto`].
-const AUTO_PARK: Duration = Duration::from_micros(50);
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Steps of spinning before a wait that may yield does so. In a model a step decides nothing.
-const SPINS: u32 = if cfg!(loom) { 0 } else { 100 };
-/// Steps of yielding before a wait that may park does so.
-const YIELDS: u32 = if cfg!(loom) { 0 } else { 32 };
+    struct Hog;
 
-/// A consumer thread's idle steps in a row.
-#[derive(Debug)]
-pub(crate) struct Idler {
-    wait: Wait,
-    cores: u64,
-    idle_steps: u32,
-}
+    impl WaitStrategy for Hog {
+        fn idle(&self, _: u32) -> Idling {
+            Idling::Spin { pauses: 1 }
+        }
 
-impl Idler {
-    pub(crate) fn new(wait: Wait, cores: usize) -> Self {
-        Self { wait, cores: cores as u64, idle_steps: 0 }
-    }
-
-    /// There was something to do.
-    #[inline(always)]
-    pub(crate) fn reset(&mut self) {
-        self.idle_steps = 0;
-    }
-
-    /// There was nothing to do: one bounded step of waiting. `awake` is looked at before sleeping.
-    #[inline]
-    pub(crate) fn idle(&mut self, bell: &Bell, awake: impl Fn() -> bool) {
-        let step = self.idle_steps;
-        self.idle_steps = step.saturating_add(1);
-        let park_max = match self.wait {
-            Wait::Park { max } => max,
-            _ => AUTO_PARK,
-        };
-        match self.wait {
-            Wait::Spin => sync::spin_hint(),
-            _ if step < SPINS => sync::spin_hint(),
-            Wait::Auto if sync::bus_threads() < self.cores => sync::spin_hint(),
-            Wait::Yield => sync::yield_now(),
-            _ if step < SPINS + YIELDS => sync::yield_now(),
-            _ if bell.sleep(park_max, awake) => {}
-            _ => sync::yield_now(),
+        fn spins(&self) -> bool {
+            true
         }
     }
-}
 
-/// A blocked producer's patience. The clock is read only once waiting has begun.
-#[derive(Debug)]
-pub(crate) struct Patience {
-    when_full: WhenFull,
-    steps: u32,
-    since: Option<Instant>,
-}
-
-impl Patience {
-    pub(crate) fn new(when_full: WhenFull) -> Self {
-        Self { when_full, steps: 0, since: None }
+    #[test]
+    fn whoever_never_leaves_its_core_says_so() {
+        let ms = Duration::from_millis(1);
+        let hog = Wait::Custom(Arc::new(Hog));
+        assert!([Wait::Spin, Wait::BurstSpin, hog].iter().all(Wait::spins));
+        let modest = Wait::Custom(Arc::new(|_| Idling::Yield));
+        let others = [
+            Wait::Auto,
+            Wait::Yield,
+            Wait::Sleep { max: ms },
+            Wait::Park { max: ms },
+            Wait::Waker { period: ms },
+            Wait::DirectWake,
+            modest,
+        ];
+        assert!(!others.iter().any(Wait::spins));
     }
 
-    /// Waits one step; `false` at the end of the patience.
-    pub(crate) fn go_on(&mut self) -> bool {
-        let (spins, limit) = match self.when_full {
-            WhenFull::Fail => return false,
-            WhenFull::Spin(limit) => (u32::MAX, limit),
-            WhenFull::Yield(limit) => (SPINS, limit),
-        };
-        if self.steps < spins {
-            self.steps = self.steps.saturating_add(1);
-            sync::spin_hint();
-        } else {
-            sync::yield_now();
-        }
-        match limit {
-            None => true,
-            Some(limit) => self.since.get_or_insert_with(Instant::now).elapsed() < limit,
-        }
+    #[test]
+    fn custom_waits_are_equal_if_they_share_their_strategy() {
+        let hog = Wait::Custom(Arc::new(Hog));
+        assert_eq!(hog, hog.clone());
+        assert_ne!(hog, Wait::Custom(Arc::new(Hog)));
+        assert_ne!(hog, Wait::Spin);
+        let (short, long) = (Duration::from_micros(1), Duration::from_micros(2));
+        assert_ne!(Wait::Park { max: short }, Wait::Park { max: long });
+        assert_ne!(Wait::Park { max: short }, Wait::Sleep { max: short });
+        assert_eq!(Wait::Waker { period: short }, Wait::Waker { period: short });
     }
 }

@@ -185,7 +185,7 @@ fn every_wait_delivers() {
     for wait in [Wait::Auto, Wait::Spin, Wait::Yield, park] {
         let mut builder = Bus::<Tick>::builder(8);
         builder.when_full(WhenFull::Yield(None));
-        builder.handler("log", Log::default()).wait(wait);
+        builder.handler("log", Log::default()).wait(wait.clone());
         let (mut producer, bus) = builder.start().expect("one spinner fits any machine");
         for value in 0..100 {
             producer.publish(&Tick { value }).expect("an open bus");

@@ -39,10 +39,13 @@ const PLACES: &[Place] = &[
     ("poller.rs", 4, Ring),
     ("producer/mod.rs", 4, Ring),
     ("producer/guard.rs", 4, Ring),
+    ("waker.rs", 4, Ring),
     ("barrier.rs", 3, Ring),
+    ("idle.rs", 3, Ring),
     ("wait.rs", 3, Ring),
     ("ring/mod.rs", 3, Ring),
     ("ring/claim.rs", 3, Ring),
+    ("sleepers.rs", 2, Ring),
     ("ring/gate.rs", 2, Ring),
     ("ring/region.rs", 2, Ring),
     ("ring/slot.rs", 2, Ring),
@@ -112,6 +115,7 @@ const ORDERINGS: &[&str] = &[
     "src/ring/gate.rs",
     "src/ring/slot.rs",
     "src/ring/state.rs",
+    "src/sleepers.rs",
     "src/sync.rs",
 ];
 

@@ -9,12 +9,15 @@ use crate::affinity;
 use crate::barrier::{Barrier, CauseGate, CursorRef};
 use crate::error::BuildError;
 use crate::event::Event;
+use crate::idle::{CALLED_PARK, UNCALLED_PARK};
 use crate::poller::Poller;
 use crate::processor::{Failure, Named, Processor};
 use crate::ring::{Life, Ring};
 use crate::sequence::Sequence;
-use crate::sync::Bell;
-use crate::topology::{Milestone, Node, Plan, Role};
+use crate::topology::{Milestone, Node, Plan, Role, ThreadPlan};
+use crate::wait::Wait;
+use crate::waker::{Waker, Watched};
+use core::time::Duration;
 use crossbeam_channel::{Sender, bounded, unbounded};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
@@ -48,20 +51,20 @@ impl Assembly {
             .map(|(at, spec)| Some(self.poller(at, std::mem::take(&mut spec.causes), &stages)))
             .collect();
 
-        let bell = Arc::new(Bell::default());
         let failure = Arc::new(OnceLock::new());
-        let fail = fail_with(&self.ring, &bell, &failure);
+        let fail = fail_with(&self.ring, &failure);
         let (ready, is_ready) = unbounded();
         let (done, answers) = bounded(self.plan.threads.len());
         self.ring.header().roll.enter(self.plan.threads.len() as u64);
         let placements = self.plan.threads.iter().map(|thread| Placement {
             stages: thread.stages.iter().map(|&at| Arc::clone(&stages[at].name)).collect(),
             core: thread.core,
-            wait: thread.wait,
+            wait: thread.wait.clone(),
         });
         let placements = placements.collect();
         let (ring, threads) = (Arc::clone(&self.ring), Vec::new());
-        let mut core = Core { ring, bell, stages, placements, threads, answers, failure, journal };
+        let waker = None;
+        let mut core = Core { ring, stages, placements, threads, waker, answers, failure, journal };
         for (number, thread) in self.plan.threads.iter().enumerate() {
             let stages = thread.stages.iter().map(|&at| {
                 let stage = match (specs[at].make.take(), waiting[at].take()) {
@@ -72,9 +75,9 @@ impl Assembly {
             });
             let processor = Processor {
                 stages: stages.collect(),
-                wait: thread.wait,
+                wait: thread.wait.clone(),
+                called_park_max: self.called_park_max(thread),
                 ring: Arc::clone(&self.ring),
-                bell: Arc::clone(&core.bell),
                 fail: Arc::clone(&fail),
             };
             let spawned = self.spawn(number, processor, ready.clone(), done.clone());
@@ -82,6 +85,7 @@ impl Assembly {
         }
         drop((ready, done));
         is_ready.iter().collect::<Ready>()?;
+        core.waker = self.start_waker(&core.stages)?;
         Ok((core, waiting.into_iter().flatten().collect()))
     }
 
@@ -114,16 +118,59 @@ impl Assembly {
         }
     }
 
+    /// The cursors that the stage `at` stands behind.
+    fn upstream(&self, at: usize, stages: &[StageLine]) -> Vec<CursorRef> {
+        let above = self.plan.upstream[at].iter().map(|&above| stages[above].cursor.clone());
+        let is_behind_durable = self.nodes[at].behind.contains(&Milestone::Durable);
+        let durable = self.durable.clone().filter(|_| is_behind_durable);
+        above.chain(durable).collect()
+    }
+
+    /// The longest sleep of a thread that is woken: short if one of its stages stands behind
+    /// something that moves without waking, or has other work than events.
+    fn called_park_max(&self, thread: &ThreadPlan) -> Duration {
+        let is_uncalled = |&at: &usize| {
+            let node = &self.nodes[at];
+            node.role == Role::Journal
+                || node.is_behind_ring
+                || node.behind.contains(&Milestone::Durable)
+                || self.plan.upstream[at].iter().any(|&at| self.nodes[at].role == Role::Poller)
+        };
+        if thread.stages.iter().any(is_uncalled) { UNCALLED_PARK } else { CALLED_PARK }
+    }
+
+    /// Starts the waker thread, if a stage asked for one.
+    fn start_waker(&self, lines: &[StageLine]) -> Result<Option<JoinHandle<()>>, BuildError> {
+        let threads = self.plan.threads.iter().filter_map(|thread| match thread.wait {
+            Wait::Waker { period } => Some((period, &thread.stages)),
+            _ => None,
+        });
+        let Some(period) = threads.clone().map(|(period, _)| period).min() else {
+            return Ok(None);
+        };
+        let watched = threads.flat_map(|(_, stages)| stages).map(|&at| Watched {
+            cursor: lines[at].cursor.clone(),
+            upstream: self.upstream(at, lines),
+        });
+        let watched = watched.collect();
+        let waker = Waker { ring: Arc::clone(&self.ring), watched, period };
+        std::thread::Builder::new()
+            .name("tb-waker".to_owned())
+            .spawn(move || {
+                affinity::sharpen_sleeps();
+                waker.run();
+            })
+            .map(Some)
+            .map_err(|source| BuildError::Thread { stage: "(waker)".to_owned(), source })
+    }
+
     fn poller<E: Event>(
         &self,
         at: usize,
         causes: Vec<CauseGate<E>>,
         stages: &[StageLine],
     ) -> Poller<E> {
-        let above = self.plan.upstream[at].iter().map(|&above| stages[above].cursor.clone());
-        let is_behind_durable = self.nodes[at].behind.contains(&Milestone::Durable);
-        let durable = self.durable.clone().filter(|_| is_behind_durable);
-        let upstream = above.chain(durable).collect();
+        let upstream = self.upstream(at, stages);
         // The journal's cursor is a promise to other buses too: it is never given up.
         let is_leaf = self.plan.is_leaf(at) && self.nodes[at].role != Role::Journal;
         let StageLine { name, cursor, .. } = &stages[at];
@@ -143,9 +190,13 @@ impl Assembly {
         let plan = &self.plan.threads[thread];
         let stage = self.nodes[plan.stages[0]].name.clone();
         let core = plan.core;
-        let (ring, bell) = (Arc::clone(&self.ring), Arc::clone(&processor.bell));
+        let names_its_sleeps = matches!(plan.wait, Wait::Sleep { .. } | Wait::Park { .. });
+        let ring = Arc::clone(&self.ring);
         let name = stage.clone();
         let body = move || {
+            if names_its_sleeps {
+                affinity::sharpen_sleeps();
+            }
             let pinned = core.map_or(Ok(()), |core| {
                 affinity::pin(core).map_err(|why| BuildError::Core { stage: name, core, why })
             });
@@ -161,8 +212,7 @@ impl Assembly {
             drop(ready);
             let ended = if is_up { processor.run() } else { Vec::new() };
             if ring.header().roll.leave() {
-                ring.header().state.advance(Life::Stopped);
-                bell.ring();
+                ring.advance(Life::Stopped);
             }
             // The bus may be gone by now, and then nobody asks.
             let _ = done.send(Answer { thread, ended });
@@ -177,14 +227,12 @@ impl Assembly {
 /// Keeps the first failure and halts the bus.
 fn fail_with(
     ring: &Arc<Ring>,
-    bell: &Arc<Bell>,
     failure: &Arc<OnceLock<Failure>>,
 ) -> Arc<dyn Fn(Failure) + Send + Sync> {
-    let (ring, bell, failure) = (Arc::clone(ring), Arc::clone(bell), Arc::clone(failure));
+    let (ring, failure) = (Arc::clone(ring), Arc::clone(failure));
     Arc::new(move |why| {
         // Only the first counts; later ones are its echoes.
         let _ = failure.set(why);
-        ring.header().state.advance(Life::Halted);
-        bell.ring();
+        ring.advance(Life::Halted);
     })
 }

@@ -184,7 +184,8 @@ impl<E: Event> BusBuilder<E> {
         let start = journal.start();
         let stride = Slots::<E>::stride(slot_bytes);
         let shape = Shape { capacity: self.capacity as u64, stride, fingerprint: E::FINGERPRINT };
-        let ring = Ring::new(shape, start)
+        let is_direct = nodes.iter().any(|node| node.wait == Wait::DirectWake);
+        let ring = Ring::new(shape, start, is_direct)
             .ok_or(BuildError::TooLarge { capacity: self.capacity, stride })?;
         if let Some(spec) = self.stages.iter_mut().find(|spec| spec.node.role == Role::Journal) {
             spec.make = journal.make();

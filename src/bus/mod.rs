@@ -23,7 +23,6 @@ use crate::poller::Poller;
 use crate::processor::{Ended, Failure};
 use crate::ring::{Life, Ring};
 use crate::sequence::Sequence;
-use crate::sync::Bell;
 use crate::topology::Milestone;
 use crate::wait::Wait;
 use core::time::Duration;
@@ -50,10 +49,11 @@ pub struct Bus<E: Event> {
 /// What of a bus does not depend on its event type.
 struct Core {
     ring: Arc<Ring>,
-    bell: Arc<Bell>,
     stages: Vec<StageLine>,
     placements: Vec<Placement>,
     threads: Vec<JoinHandle<()>>,
+    /// Ends when the bus is no longer open.
+    waker: Option<JoinHandle<()>>,
     answers: Receiver<Answer>,
     failure: Arc<OnceLock<Failure>>,
     journal: journal_side::Running,
@@ -223,8 +223,13 @@ impl<E: Event> Bus<E> {
     }
 
     /// What the models build consumers on.
-    pub(crate) fn parts(&self) -> (&Arc<Ring>, &Arc<Bell>) {
-        (&self.core.ring, &self.core.bell)
+    pub(crate) fn ring(&self) -> &Arc<Ring> {
+        &self.core.ring
+    }
+
+    /// Where each stage stands.
+    pub(crate) fn cursors(&self) -> impl Iterator<Item = CursorRef> + '_ {
+        self.core.stages.iter().map(|stage| stage.cursor.clone())
     }
 }
 
@@ -243,8 +248,7 @@ impl Core {
     }
 
     fn advance(&self, life: Life) {
-        self.ring.header().state.advance(life);
-        self.bell.ring();
+        self.ring.advance(life);
     }
 
     /// Drains or halts, joins, reports.
@@ -261,6 +265,10 @@ impl Core {
         self.advance(Life::Halted);
         self.collect(&mut answers, Instant::now().checked_add(GRACE));
 
+        if let Some(waker) = self.waker.take() {
+            // It runs nobody's code; there is nothing in its result.
+            drop(waker.join());
+        }
         let all_answered = answers.len() == self.threads.len();
         for (at, thread) in self.threads.drain(..).enumerate() {
             if answers.iter().any(|answer| answer.thread == at) {

@@ -8,9 +8,11 @@ pub use guard::{BatchClaim, Claim, Filled};
 
 use crate::error::PublishError;
 use crate::event::{Codec, Event};
+use crate::idle::Patience;
 use crate::ring::{Claims, Multi, Ring, Single, Slots};
 use crate::sequence::Sequence;
-use crate::wait::{Patience, WhenFull};
+use crate::sleepers::Caller;
+use crate::wait::WhenFull;
 use core::{borrow::Borrow, ops::Range, time::Duration};
 use std::sync::Arc;
 
@@ -50,6 +52,7 @@ pub struct Producer<E: Event, C: Claims = Single> {
     /// What serialization keeps its intermediate results in.
     scratch: <E::Codec as Codec<E>>::Scratch,
     slot_bytes: usize,
+    sleepers: Caller,
     ring: Arc<Ring>,
 }
 
@@ -115,7 +118,8 @@ impl<E: Event, C: Claims> Producer<E, C> {
     fn new(ring: Arc<Ring>, slot_bytes: usize, claims: C, when_full: WhenFull) -> Self {
         let slots = Slots::new(Arc::clone(ring.region()), slot_bytes);
         let scratch = <E::Codec as Codec<E>>::scratch(slot_bytes);
-        Self { slots, claims, when_full, scratch, slot_bytes, ring }
+        let sleepers = ring.sleepers().caller();
+        Self { slots, claims, when_full, scratch, slot_bytes, sleepers, ring }
     }
 
     /// Claims the next sequence; waits for a free slot as [`WhenFull`] says.
@@ -308,7 +312,7 @@ impl<E: Event, C: Claims> Producer<E, C> {
         let mut patience = match full {
             Full::AsBuilt => Patience::new(self.when_full),
             Full::Refuse => Patience::new(WhenFull::Fail),
-            Full::Within(limit) => Patience::new(self.when_full.at_most(limit)),
+            Full::Within(limit) => Patience::within(self.when_full, limit),
         };
         let mut is_stalled = false;
         loop {
@@ -317,7 +321,7 @@ impl<E: Event, C: Claims> Producer<E, C> {
                     if !std::mem::replace(&mut is_stalled, true) {
                         self.ring.tally.stalls.add(1);
                     }
-                    if !patience.go_on() {
+                    if !patience.go_on(&self.ring) {
                         return Err(full.into());
                     }
                 }
@@ -364,6 +368,7 @@ impl<E: Event, C: Claims> Producer<E, C> {
     #[inline(always)]
     fn settle(&mut self, end: Sequence) {
         self.claims.settle(self.slots.header(), end);
+        self.sleepers.after_publish();
     }
 }
 

@@ -39,6 +39,7 @@ pub(crate) use state::Life;
 use crate::cursor::Counter;
 use crate::error::{Full, HeldClaim};
 use crate::sequence::Sequence;
+use crate::sleepers::Sleepers;
 use parking_lot::RwLock;
 use std::sync::Arc;
 
@@ -52,6 +53,7 @@ pub(crate) struct Ring {
     pub(crate) tally: Tally,
     /// The name of a gate that was given up meanwhile; made ahead, since errors allocate nothing.
     nobody: Arc<str>,
+    sleepers: Arc<Sleepers>,
 }
 
 /// What is counted away from the hot path.
@@ -67,7 +69,9 @@ pub(crate) struct Tally {
 
 impl Ring {
     /// A ring of `shape` whose next event is `start`; `None` if it exceeds the address space.
-    pub(crate) fn new(shape: Shape, start: Sequence) -> Option<Arc<Self>> {
+    ///
+    /// `is_direct`: a stage sleeps until whoever moves a cursor wakes it.
+    pub(crate) fn new(shape: Shape, start: Sequence, is_direct: bool) -> Option<Arc<Self>> {
         let region = Arc::new(Region::new(shape, start)?);
         Some(Arc::new(Self {
             region,
@@ -75,6 +79,7 @@ impl Ring {
             producers: RwLock::default(),
             tally: Tally::default(),
             nobody: Arc::from("(left)"),
+            sleepers: Sleepers::new(is_direct),
         }))
     }
 
@@ -194,6 +199,16 @@ impl Ring {
 
     pub(crate) fn life(&self) -> Life {
         self.header().state.get()
+    }
+
+    /// Moves on to `life`, unless the bus is further already, and wakes every sleeper.
+    pub(crate) fn advance(&self, life: Life) {
+        self.header().state.advance(life);
+        self.sleepers.ring();
+    }
+
+    pub(crate) fn sleepers(&self) -> &Arc<Sleepers> {
+        &self.sleepers
     }
 
     pub(crate) fn gate_name(&self, gate: Option<GateIndex>) -> Arc<str> {

@@ -6,7 +6,8 @@ use crate::{
 use loom::thread;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tourbillon::{Bus, Sequence, model};
+use std::time::Duration;
+use tourbillon::{Bus, Sequence, Wait, model};
 
 /// A consumer thread with the crate's own duty cycle; gives how many events it handled.
 fn parker(bus: &Bus<Triple>, consumer: Consumer) -> thread::JoinHandle<u64> {
@@ -16,7 +17,8 @@ fn parker(bus: &Bus<Triple>, consumer: Consumer) -> thread::JoinHandle<u64> {
         event.verify(sequence.get());
         assert_eq!(counter.fetch_add(1, Ordering::Relaxed), sequence.get(), "in order");
     };
-    let cycle = model::DutyCycle::new(bus, consumer.poller, handler);
+    let wait = Wait::Park { max: Duration::MAX };
+    let cycle = model::DutyCycle::new(bus, consumer.poller, wait, handler);
     thread::spawn(move || {
         cycle.run();
         handled.load(Ordering::Relaxed)

@@ -18,6 +18,7 @@ mod joining;
 mod life;
 mod multi;
 mod publish;
+mod wake;
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -25,7 +26,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use tourbillon::{
     Bus, BusBuilder, Claims, Event, MultiProducer, Polled, Poller, Producer, PublishError,
-    Sequence, WhenFull,
+    Sequence, Wait, WhenFull,
 };
 
 /// Three words with a relation, so that a torn or foreign payload is seen.
@@ -85,6 +86,13 @@ fn exhaust(name: &str, marks: &[&str], model: impl Fn(&Marks) + Send + Sync + 's
     run(builder, name, marks, model);
 }
 
+/// As `explore`, with at most two preemptions: for models of three threads that sleep.
+fn skim(name: &str, marks: &[&str], model: impl Fn(&Marks) + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = builder.preemption_bound.map(|bound| bound.min(2));
+    run(builder, name, marks, model);
+}
+
 fn run(
     builder: loom::model::Builder,
     name: &str,
@@ -114,7 +122,18 @@ fn ring<const N: usize>(
     capacity: usize,
     stages: [(&str, &[&str]); N],
 ) -> (Producer<Triple>, [Consumer; N], Bus<Triple>) {
-    let (producer, mut bus) = builder(capacity, &stages).start().expect("a sound bus");
+    ring_that(Wait::Auto, WhenFull::Fail, capacity, stages)
+}
+
+/// As `ring`, for stages that wait and producers that find it full as said.
+fn ring_that<const N: usize>(
+    wait: Wait,
+    when_full: WhenFull,
+    capacity: usize,
+    stages: [(&str, &[&str]); N],
+) -> (Producer<Triple>, [Consumer; N], Bus<Triple>) {
+    let builder = builder(wait, when_full, capacity, &stages);
+    let (producer, mut bus) = builder.start().expect("a sound bus");
     let consumers = stages.map(|(name, _)| Consumer::new(bus.take_poller(name).expect("named")));
     (producer, consumers, bus)
 }
@@ -125,16 +144,22 @@ fn shared_ring<const N: usize>(
     capacity: usize,
     stages: [(&str, &[&str]); N],
 ) -> ([MultiProducer<Triple>; 2], [Consumer; N], Bus<Triple>) {
-    let (producer, mut bus) = builder(capacity, &stages).start_multi().expect("a sound bus");
+    let builder = builder(Wait::Auto, WhenFull::Fail, capacity, &stages);
+    let (producer, mut bus) = builder.start_multi().expect("a sound bus");
     let consumers = stages.map(|(name, _)| Consumer::new(bus.take_poller(name).expect("named")));
     ([producer.clone(), producer], consumers, bus)
 }
 
-fn builder(capacity: usize, stages: &[(&str, &[&str])]) -> BusBuilder<Triple> {
+fn builder(
+    wait: Wait,
+    when_full: WhenFull,
+    capacity: usize,
+    stages: &[(&str, &[&str])],
+) -> BusBuilder<Triple> {
     let mut builder = Bus::builder(capacity);
-    builder.when_full(WhenFull::Fail);
+    builder.when_full(when_full);
     for (name, after) in stages {
-        builder.poller(name).after(*after);
+        builder.poller(name).after(*after).wait(wait.clone());
     }
     builder
 }
