@@ -116,6 +116,7 @@ mod snapshots;
 #[cfg(feature = "journal")]
 mod state;
 mod sync;
+mod tap;
 mod topology;
 mod wait;
 mod waker;
@@ -146,6 +147,7 @@ pub use sequence::{ArchivedSequence, Sequence};
 pub use snapshots::{Projected, SnapshotStatus};
 #[cfg(feature = "journal")]
 pub use state::{Projection, SetAside, State};
+pub use tap::{Tap, Tapped};
 pub use topology::Milestone::{self, Durable, Journaled};
 pub use tourbillon_derive::{Event, Schema};
 pub use wait::{Idling, Wait, WaitStrategy, WhenFull};

@@ -10,6 +10,7 @@ use crate::poller::Poller;
 use crate::processor::{Handler, Handling, Named, Processor};
 use crate::ring::Life;
 use crate::sequence::Sequence;
+use crate::tap::Tap;
 use crate::wait::Wait;
 use crate::waker::{Waker, Watched};
 use core::time::Duration;
@@ -24,6 +25,13 @@ pub fn join<E: Event>(bus: &Bus<E>, from: Sequence) -> Option<Poller<E>> {
     let (gate, at) = ring.header().gate_table.join(from)?;
     let barrier = Barrier { upstream: Vec::new(), causes: Vec::new() };
     Some(Poller::new(ring, &Arc::from("joiner"), 0, gate, at, barrier, true))
+}
+
+/// A tap from the start, for `events` at a time.
+pub fn tap<E: Event>(bus: &Bus<E>, events: usize) -> Option<Tap<E>> {
+    let ring = bus.ring();
+    let (gate, at) = ring.header().gate_table.join(Sequence::ZERO)?;
+    Some(Tap::new(ring, 0, gate, at, events))
 }
 
 /// As [`join`], from the first sequence that is not visible yet.

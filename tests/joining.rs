@@ -4,7 +4,8 @@ use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tourbillon::{
-    Bus, Drain, Event, From, JoinError, Polled, Poller, Producer, PublishError, Sequence, WhenFull,
+    Bus, Drain, Event, From, JoinError, Polled, Poller, Producer, PublishError, Sequence, Tap,
+    Tapped, WhenFull,
 };
 
 #[derive(Clone, Copy, rkyv::Archive, rkyv::Serialize, Event)]
@@ -86,6 +87,56 @@ fn consumers_come_and_go_and_nobody_misses_an_event() {
         assert_eq!(seen, (first..next).collect::<Vec<_>>());
         assert_eq!(drain(&mut stayer), (next - 11..next).collect::<Vec<_>>());
     }
+}
+
+/// What a tap gives until it is idle: sequences seen, sequences skipped.
+fn tapped(tap: &mut Tap<Tick>) -> (Vec<u64>, u64) {
+    let (mut seen, mut skipped) = (Vec::new(), 0);
+    loop {
+        match tap.poll() {
+            Tapped::Event(tick, sequence) => {
+                assert_eq!(tick.value.to_native(), sequence.get());
+                seen.push(sequence.get());
+            }
+            Tapped::Lagged { skipped: more } => skipped += more,
+            Tapped::Idle | Tapped::Closed => return (seen, skipped),
+        }
+    }
+}
+
+#[test]
+fn a_tap_that_keeps_up_sees_everything_and_one_that_does_not_says_what_it_missed() {
+    let (mut producer, bus) = ring(16);
+    let mut quick = bus.tap("quick", From::Now, 4).expect("a gate");
+    let mut slow = bus.tap("slow", From::Now, 4).expect("a gate");
+    let (mut seen, mut missed) = (Vec::new(), 0);
+    for round in 0..100 {
+        publish(&mut producer, round * 3..round * 3 + 3);
+        let (more, skipped) = tapped(&mut quick);
+        seen.extend(more);
+        missed += skipped;
+    }
+    // A lap may be announced while its oldest events are only just published.
+    assert_eq!(seen.len() as u64 + missed, 300);
+    assert!(seen.is_sorted() && seen.len() > 200, "{} seen", seen.len());
+    let (late, skipped) = tapped(&mut slow);
+    assert_eq!(late.len() as u64 + skipped, 300);
+    assert_eq!(late, (skipped..300).collect::<Vec<_>>());
+    assert!(late.len() >= 8, "half a ring is left: {late:?}");
+}
+
+#[test]
+fn a_tap_holds_nobody_up_while_it_hands_out() {
+    let (mut producer, bus) = ring(4);
+    let mut tap = bus.tap("tap", From::Now, 4).expect("a gate");
+    publish(&mut producer, 0..4);
+    let Tapped::Event(tick, _) = tap.poll() else { panic!("four events are there") };
+    publish(&mut producer, 4..40);
+    assert_eq!(tick.value.to_native(), 0, "a copy outlives its slot");
+    let (seen, skipped) = tapped(&mut tap);
+    assert_eq!(seen[..3], [1, 2, 3]);
+    assert_eq!(seen.len() as u64 + skipped, 39);
+    assert!(matches!(bus.join("tap", From::Now), Err(JoinError::Duplicate { .. })));
 }
 
 #[test]

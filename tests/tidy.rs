@@ -37,6 +37,7 @@ const PLACES: &[Place] = &[
     ("topology.rs", 5, Ring),
     ("affinity.rs", 4, Ring),
     ("poller.rs", 4, Ring),
+    ("tap.rs", 4, Ring),
     ("producer/mod.rs", 4, Ring),
     ("producer/guard.rs", 4, Ring),
     ("waker.rs", 4, Ring),
@@ -106,6 +107,7 @@ const UNSAFE: &[&str] = &[
     "src/producer/guard.rs",
     "src/ring/region.rs",
     "src/ring/slot.rs",
+    "src/tap.rs",
 ];
 
 /// The files that may name a memory ordering.

@@ -6,8 +6,9 @@ use crate::barrier::Barrier;
 use crate::error::JoinError;
 use crate::event::Event;
 use crate::poller::Poller;
-use crate::ring::Life;
+use crate::ring::{GateIndex, Life};
 use crate::sequence::Sequence;
+use crate::tap::Tap;
 use std::sync::Arc;
 
 /// Where a consumer that joins a running bus begins.
@@ -48,22 +49,48 @@ impl<E: Event> Bus<E> {
     /// # Errors
     /// [`JoinError`] if the name or every gate is taken, or the bus does not run any more.
     pub fn join(&self, name: &str, from: From) -> Result<Poller<E>, JoinError> {
+        let (name, gate, at) = self.take_gate(name)?;
+        let barrier = Barrier { upstream: Vec::new(), causes: Vec::new() };
+        let ring = &self.core.ring;
+        let mut poller = Poller::new(ring, &name, self.slot_bytes, gate, at, barrier, true);
+        if from == From::Now {
+            poller.skip_to_now();
+        }
+        Ok(poller)
+    }
+
+    /// Adds a lossy consumer that copies up to `events` events at a time. It gates producers for the
+    /// time of a copy and never longer.
+    ///
+    /// # Errors
+    /// As [`Bus::join`].
+    ///
+    /// # Panics
+    /// If `events` is 0.
+    pub fn tap(&self, name: &str, from: From, events: usize) -> Result<Tap<E>, JoinError> {
+        assert!(events > 0, "a tap copies one event at least");
+        let (_, gate, oldest) = self.take_gate(name)?;
+        let ring = &self.core.ring;
+        let next = match from {
+            From::Now => ring.region().stamped(oldest..ring.claimed()),
+            From::Oldest => oldest,
+        };
+        Ok(Tap::new(ring, self.slot_bytes, gate, next, events))
+    }
+
+    /// A gate at the oldest sequence.
+    fn take_gate(&self, name: &str) -> Result<(Arc<str>, GateIndex, Sequence), JoinError> {
         let ring = &self.core.ring;
         if ring.life() != Life::Open {
             return Err(JoinError::Closed);
         }
-        if self.core.cursor(name).is_some() || ring.standing(name).is_some() {
+        if self.core.cursor(name).is_some() || ring.is_named(name) {
             return Err(JoinError::Duplicate { name: name.to_owned() });
         }
         let gates = crate::ring::Gates::COUNT;
         let name: Arc<str> = Arc::from(name);
         // Lower than anything: the gates move it up to the oldest.
         let (gate, at) = ring.join(&name, Sequence::ZERO).ok_or(JoinError::NoGate { gates })?;
-        let barrier = Barrier { upstream: Vec::new(), causes: Vec::new() };
-        let mut poller = Poller::new(ring, &name, self.slot_bytes, gate, at, barrier, true);
-        if from == From::Now {
-            poller.skip_to_now();
-        }
-        Ok(poller)
+        Ok((name, gate, at))
     }
 }

@@ -19,7 +19,9 @@ use crossbeam_utils::CachePadded;
 
 /// No consumer stands here; also larger than any sequence, so that a scan passes it by.
 const VACANT: u64 = u64::MAX;
-const NOBODY: Sequence = Sequence::from_word(VACANT);
+/// The gate of a tap that pins nothing just now. Scans pass it by as well.
+const PARKED: u64 = VACANT - 1;
+const NOBODY: Sequence = Sequence::from_word(PARKED);
 
 /// One gate: a consumer's cursor, or vacant.
 type Gate = CachePadded<AtomicU64>;
@@ -72,14 +74,33 @@ impl Gates {
         })?;
         // ORDERING: Relaxed; the fence below orders it before the read of `limit`.
         self.joined.fetch_max(index as u64 + 1, Ordering::Relaxed);
+        let gate = GateIndex(index);
+        Some((gate, self.make_sure(gate, from)))
+    }
+
+    /// Moves a newcomer that stands at `from` up to what is surely not overwritten; gives where it
+    /// stands.
+    fn make_sure(&self, gate: GateIndex, from: Sequence) -> Sequence {
         // ORDERING: SeqCst fence; partner of the fence in `announce`, see the proof above.
         fence(Ordering::SeqCst);
-        let gate = GateIndex(index);
         let limit = self.limit.acquire();
         if from < limit {
             self.publish(gate, limit);
         }
-        Some((gate, from.max(limit)))
+        from.max(limit)
+    }
+
+    /// Puts a parked gate at `from`, or at the oldest sequence still in the ring if that is later.
+    pub(crate) fn pin(&self, gate: GateIndex, from: Sequence) -> Sequence {
+        // As in `join`: no lower than it must be.
+        let from = from.max(self.limit.acquire());
+        self.publish(gate, from);
+        self.make_sure(gate, from)
+    }
+
+    /// Lets go of what a gate pins, and keeps the gate.
+    pub(crate) fn park(&self, gate: GateIndex) {
+        self.publish(gate, Sequence::from_word(PARKED));
     }
 
     /// Gives a gate up; the producers' next scan passes it by.
@@ -103,7 +124,7 @@ impl Gates {
     pub(crate) fn acquire(&self, gate: GateIndex) -> Sequence {
         // ORDERING: Acquire; pairs with the Release in `publish`.
         match self.gates[gate.0].load(Ordering::Acquire) {
-            VACANT => Sequence::ZERO,
+            VACANT | PARKED => Sequence::ZERO,
             at => Sequence::from_word(at),
         }
     }
@@ -132,7 +153,13 @@ impl Gates {
     pub(crate) fn stands_at(&self, index: usize) -> Option<Sequence> {
         // ORDERING: Relaxed; a report, nothing is read on its account.
         let at = Sequence::from_word(self.gates.get(index)?.load(Ordering::Relaxed));
-        (at != NOBODY).then_some(at)
+        (at < NOBODY).then_some(at)
+    }
+
+    /// Whether gate number `index` has an owner, parked or not.
+    pub(crate) fn is_taken(&self, index: usize) -> bool {
+        // ORDERING: Relaxed; a report, nothing is read on its account.
+        self.gates.get(index).is_some_and(|gate| gate.load(Ordering::Relaxed) != VACANT)
     }
 
     /// Everything below may be overwritten already.

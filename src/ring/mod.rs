@@ -120,6 +120,12 @@ impl Ring {
             .find_map(|at| self.header().gate_table.stands_at(at))
     }
 
+    /// Whether a consumer, or a tap, goes by `name`.
+    pub(crate) fn is_named(&self, name: &str) -> bool {
+        let names = self.names.read();
+        (0..names.len()).any(|at| &*names[at] == name && self.header().gate_table.is_taken(at))
+    }
+
     /// Nothing from here on was overwritten, nor may be before it is announced.
     pub(crate) fn oldest(&self) -> Sequence {
         self.header().gate_table.oldest()

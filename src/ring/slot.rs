@@ -223,6 +223,28 @@ impl<E: Event> Slots<E> {
         })
     }
 
+    /// Bytes of a payload, prefix included, at most.
+    pub(crate) fn payload_bytes(&self) -> usize {
+        self.slot_bytes
+    }
+
+    /// Copies the payload of `sequence`, prefix included.
+    ///
+    /// # Safety
+    /// - As for [`Slots::view`].
+    /// - `to` is valid for writes of [`Slots::payload_bytes`] bytes, and nobody else's.
+    pub(crate) unsafe fn copy_payload(&self, sequence: Sequence, to: *mut u8) {
+        self.head(sequence).payload.with(|_| {
+            let from = self.payload(sequence);
+            // SAFETY: by contract, as in `view`.
+            let archive = unsafe { <E::Codec as Codec<E>>::bytes(from) };
+            let bytes = <E::Codec as Codec<E>>::PREFIX + archive.len();
+            // SAFETY: the archive lies behind the prefix of the payload, both written; `to` is
+            // elsewhere and has room, by contract.
+            unsafe { to.copy_from_nonoverlapping(from, bytes) };
+        });
+    }
+
     /// The bytes of the archived event of `sequence`: what the journal keeps.
     ///
     /// # Safety

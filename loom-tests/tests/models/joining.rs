@@ -2,7 +2,7 @@
 
 use crate::{Consumer, Marks, Triple, exhaust, explore, finish, publish_some, ring};
 use loom::thread;
-use tourbillon::{Producer, Sequence, model};
+use tourbillon::{Producer, Sequence, Tap, Tapped, model};
 
 /// Publishes on a thread and gives the producer back.
 fn writer(
@@ -97,5 +97,36 @@ fn a_gate_changes_hands() {
         leaver.join().expect("leaver");
         let mut producer = writer.join().expect("writer");
         finish(&mut producer, 5, [&mut joiner]);
+    });
+}
+
+#[test]
+fn a_tap_copies_what_nobody_overwrites_and_counts_what_it_missed() {
+    let reached = ["all", "some", "lagged", "full"];
+    explore("a_tap_beside_a_producer", &reached, |marks| {
+        let (producer, [], bus) = ring(2, []);
+        let mut tap = model::tap(&bus, 1).expect("a gate");
+        let writer = writer(producer, 4, marks);
+        let (mut seen, mut skipped) = (0, 0);
+        let mut look = |tap: &mut Tap<Triple>| match tap.poll() {
+            Tapped::Event(event, sequence) => {
+                event.verify(sequence.get());
+                assert_eq!(sequence.get(), seen + skipped);
+                seen += 1;
+                true
+            }
+            Tapped::Lagged { skipped: more } => {
+                marks.set("lagged");
+                skipped += more;
+                true
+            }
+            _ => false,
+        };
+        look(&mut tap);
+        look(&mut tap);
+        let producer = writer.join().expect("writer");
+        while look(&mut tap) {}
+        assert_eq!(seen + skipped, producer.next_sequence().get(), "an exact count");
+        marks.set(if skipped == 0 { "all" } else { "some" });
     });
 }
