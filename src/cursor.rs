@@ -46,10 +46,8 @@ impl Cursor {
 
 /// A number for reports.
 #[derive(Debug, Default)]
-#[cfg_attr(not(feature = "journal"), allow(dead_code, reason = "the journal counts"))]
 pub(crate) struct Counter(AtomicU64);
 
-#[cfg_attr(not(feature = "journal"), allow(dead_code, reason = "the journal counts"))]
 impl Counter {
     pub(crate) fn add(&self, count: u64) {
         // ORDERING: Relaxed; a report, nothing is read on its account.

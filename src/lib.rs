@@ -89,6 +89,7 @@ extern crate self as tourbillon;
 mod affinity;
 mod barrier;
 mod bus;
+mod control;
 mod cursor;
 mod error;
 mod event;
@@ -118,8 +119,10 @@ mod topology;
 mod wait;
 
 pub use bus::{
-    Bus, BusBuilder, Drain, Link, Linked, Placement, Report, ShutdownError, StageBuilder,
+    Bus, BusBuilder, Description, Drain, Fits, GateLine, Link, Linked, Placement, Report,
+    ShutdownError, StageBuilder,
 };
+pub use control::{KillSwitch, OnPanic, StageFaults};
 pub use error::*;
 pub use event::{
     ArchivedCaused, ArchivedEnvelope, ArchivedStamped, Caused, Codec, Envelope, Event, Field,

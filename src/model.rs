@@ -5,6 +5,7 @@
 
 use crate::barrier::Barrier;
 use crate::bus::Bus;
+use crate::control::{Control, OnPanic};
 use crate::event::Event;
 use crate::poller::Poller;
 use crate::processor::{Handler, Handling, Named, Processor};
@@ -37,8 +38,9 @@ impl DutyCycle {
     pub fn new<E: Event, H: Handler<E>>(bus: &Bus<E>, poller: Poller<E>, handler: H) -> Self {
         let (ring, bell) = bus.parts();
         let stage = Handling::new(poller, handler, |handler| Box::new(handler));
+        let control = Control::new(OnPanic::Halt, None);
         Self(Processor {
-            stages: vec![Named { name: Arc::from("parker"), stage: Box::new(stage) }],
+            stages: vec![Named { name: Arc::from("parker"), stage: Box::new(stage), control }],
             wait: Wait::Park { max: Duration::MAX },
             ring: Arc::clone(ring),
             bell: Arc::clone(bell),

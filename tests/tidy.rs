@@ -22,6 +22,9 @@ const PLACES: &[Place] = &[
     ("bus/assembly.rs", 6, Top),
     ("bus/builder.rs", 6, Top),
     ("bus/stage.rs", 6, Top),
+    ("bus/describe.rs", 6, Top),
+    ("bus/farewell.rs", 6, Top),
+    ("bus/operate.rs", 6, Top),
     ("bus/journal_side.rs", 6, Top),
     ("bus/no_journal.rs", 6, Top),
     ("bus/report.rs", 6, Top),
@@ -31,9 +34,12 @@ const PLACES: &[Place] = &[
     ("replay_poller.rs", 5, Top),
     ("snapshots.rs", 5, Top),
     // The ring tower.
-    ("processor.rs", 5, Ring),
+    ("processor/mod.rs", 5, Ring),
+    ("processor/handler.rs", 5, Ring),
+    ("processor/stage.rs", 5, Ring),
     ("topology.rs", 5, Ring),
     ("affinity.rs", 4, Ring),
+    ("control.rs", 4, Ring),
     ("poller.rs", 4, Ring),
     ("producer.rs", 4, Ring),
     ("barrier.rs", 3, Ring),
@@ -82,7 +88,7 @@ const PLACES: &[Place] = &[
 const EXCEPTIONS: &[Exception] = &[
     ("error.rs", "sequence::Sequence", "a report says where a consumer stood"),
     ("error.rs", "journal::JournalError", "one `BuildError` for all that can refuse a bus"),
-    ("processor.rs", "journal::JournalError", "one `Failure` for all that can halt a bus"),
+    ("processor/stage.rs", "journal::JournalError", "one `Failure` for all that can halt a bus"),
 ];
 
 /// The files that may hold `unsafe`; whoever adds one invites the reviewers.
@@ -102,6 +108,7 @@ const UNSAFE: &[&str] = &[
 
 /// The files that may name a memory ordering.
 const ORDERINGS: &[&str] = &[
+    "src/control.rs",
     "src/cursor.rs",
     "src/journal/map.rs",
     "src/ring/gate.rs",

@@ -2,6 +2,7 @@
 //! of it is validated once, in `start`, and nothing runs before it was found sound.
 
 use super::assembly::Assembly;
+use super::describe::Description;
 use super::journal_side::JournalSide;
 use super::stage::{Make, Spec, StageBuilder};
 use super::{Bus, Links};
@@ -12,7 +13,7 @@ use crate::processor::{Handler, Handling, Reacting, Reactor};
 use crate::producer::Producer;
 use crate::ring::{Ring, Shape, Slots};
 use crate::topology::{self, Node, Role};
-use crate::wait::{Wait, WhenFull};
+use crate::wait::WhenFull;
 use parking_lot::Mutex;
 use std::any::Any;
 use std::sync::Arc;
@@ -106,16 +107,7 @@ impl<E: Event> BusBuilder<E> {
         role: Role,
         make: Option<Make<E>>,
     ) -> StageBuilder<'_, E> {
-        let node = Node {
-            name: name.to_owned(),
-            role,
-            after: Vec::new(),
-            behind: Vec::new(),
-            is_behind_ring: false,
-            needs_journal: false,
-            core: None,
-            wait: Wait::Auto,
-        };
+        let node = Node::new(name, role);
         let at = self.stages.len();
         self.stages.push(Spec { node, causes: Vec::new(), make });
         StageBuilder { spec: &mut self.stages[at] }
@@ -153,7 +145,9 @@ impl<E: Event> BusBuilder<E> {
         if let Some(spec) = self.stages.iter_mut().find(|spec| spec.node.role == Role::Journal) {
             spec.make = journal.make();
         }
-        let assembly = Assembly { durable: journal.durable(), ring, plan, nodes, start };
+        let description = Description::new(&ring, &nodes, &plan, self.when_full);
+        let assembly =
+            Assembly { durable: journal.durable(), ring, plan, nodes, start, description };
         let (core, pollers) = assembly.run(self.stages, &self.links, journal.into_running())?;
         let producer = Producer::new(Arc::clone(&core.ring), 0, self.when_full);
         Ok((producer, Bus { core, pollers: Mutex::new(pollers), links: self.links }))
