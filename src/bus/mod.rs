@@ -249,8 +249,12 @@ impl Core {
             let until = deadline.map_or(look, |deadline| deadline.min(look));
             match self.answers.recv_deadline(until) {
                 Ok(answer) => answers.push(answer),
-                Err(_) if deadline.is_some_and(|deadline| deadline <= until) => return,
-                Err(_) => self.answer_for_the_dead(answers),
+                Err(error) => {
+                    self.answer_for_the_dead(answers);
+                    if error.is_timeout() && deadline.is_some_and(|deadline| deadline <= until) {
+                        return;
+                    }
+                }
             }
         }
     }

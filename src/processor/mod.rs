@@ -126,7 +126,7 @@ pub(crate) fn message_of(panic: Box<dyn Any + Send>) -> String {
         Err(panic) => match panic.downcast::<&'static str>() {
             Ok(text) => (*text).to_owned(),
             Err(panic) => {
-                core::mem::forget(panic);
+                let _ = core::mem::ManuallyDrop::new(panic);
                 "a panic without a text".to_owned()
             }
         },
