@@ -58,6 +58,7 @@ fn a_paused_stage_keeps_its_gate_until_it_is_resumed_and_misses_nothing() {
             Ok(_) => value += 1,
             Err(error) => break error,
         }
+        assert!(value <= 9, "the stage goes on");
         wait_for(&bus, "witness", value);
     };
     let PublishError::Full(full) = refused else { panic!("{refused}") };

@@ -4,6 +4,7 @@ mod common;
 
 use common::a_core;
 use std::sync::mpsc;
+use std::time::Duration;
 use tourbillon::{
     BuildError, Bus, BusBuilder, Drain, Event, Failure, Handler, OnPanic, Outcome, PublishError,
     Sequence, ShutdownError, WhenFull,
@@ -38,7 +39,8 @@ impl Handler<Tick> for Fragile {
 
 fn a_bus(capacity: usize) -> BusBuilder<Tick> {
     let mut builder = Bus::<Tick>::builder(capacity);
-    builder.when_full(WhenFull::Yield(None));
+    // An end for a test that fails: nobody here waits that long for a consumer that lives.
+    builder.when_full(WhenFull::Yield(Some(Duration::from_secs(60))));
     builder
 }
 
