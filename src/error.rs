@@ -219,6 +219,15 @@ pub enum BuildError {
         /// The core.
         core: usize,
     },
+    /// The stage cannot have what was asked for it.
+    Refused {
+        /// The stage.
+        stage: String,
+        /// What was asked for.
+        asked: String,
+        /// Why it cannot have it.
+        why: &'static str,
+    },
     /// The operating system refused a thread.
     Thread {
         /// The stage.
@@ -298,6 +307,9 @@ impl fmt::Display for BuildError {
                 f,
                 "stage `{stage}` shares core {core} with a stage of another wait; fused stages wait together"
             ),
+            Self::Refused { stage, asked, why } => {
+                write!(f, "stage `{stage}` cannot have {asked}: {why}")
+            }
             Self::Thread { stage, source } => write!(f, "no thread for stage `{stage}`: {source}"),
             Self::StartPanicked { stage, message } => {
                 write!(f, "stage `{stage}` panicked in `on_start`: {message}")
@@ -376,6 +388,37 @@ impl fmt::Display for JoinError {
 
 impl std::error::Error for JoinError {}
 
+/// Why a stage of a running bus could not be told something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ControlError {
+    /// No stage has this name.
+    Unknown {
+        /// The name.
+        stage: String,
+    },
+    /// The stage is a poller: it runs on the caller's thread, and whoever polls decides when.
+    Poller {
+        /// The stage.
+        stage: String,
+    },
+}
+
+impl fmt::Display for ControlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown { stage } => {
+                write!(f, "no stage is named `{stage}`; `Bus::describe` lists them")
+            }
+            Self::Poller { stage } => {
+                write!(f, "stage `{stage}` is a poller; whoever polls it stops and goes on there")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ControlError {}
+
 /// Where a consumer stood when a report was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConsumerReport {
@@ -397,6 +440,9 @@ pub enum Outcome {
     Stopped,
     /// Its handler panicked with this message.
     Panicked(String),
+    /// Its handler panicked with this message, and it was detached, as [`OnPanic`](crate::OnPanic)
+    /// says: it stands where it stood, and the bus went on.
+    Detached(String),
     /// It could not go on, for this reason.
     Failed(String),
     /// A cursor of another bus, behind which it stands, ended short of what it waited for.

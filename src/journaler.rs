@@ -4,6 +4,7 @@
 //! of the LMAX architecture.
 
 use crate::barrier::CursorRef;
+use crate::control::Control;
 use crate::error::Outcome;
 use crate::event::{Event, SchemaId};
 use crate::journal::{
@@ -132,7 +133,7 @@ impl<E: Event> Journaling<E> {
 impl<E: Event> Stage for Journaling<E> {
     fn start(&mut self) {}
 
-    fn work(&mut self) -> Work {
+    fn work(&mut self, _control: &Control) -> Work {
         let Some(writer) = &mut self.writer else { return Work::Over(Outcome::Stopped) };
         let wrote = Self::write_batch(&mut self.poller, writer);
         match wrote.and_then(|wrote| writer.end_batch().map(|()| wrote)) {

@@ -54,6 +54,8 @@
 //! | a power cut loses | everything | at most what followed the last completed sync; a prefix survives |
 //! | a claim dropped or unwound | published as aborted | the same, and journaled as aborted |
 //! | a handler panics | the bus halts with the panic as its error, nobody waits | the same; the journal drains first |
+//! | … of a leaf without state | as [`OnPanic`] says: halts, skips the one event, or leaves the gates | the same |
+//! | a [`KillSwitch`] is pulled | the bus halts, or the stages on it discard and count; within one batch and one bounded wait | the same; the journal drains |
 //! | disk full, sync failed | | an error; a failed sync is never retried, nothing is *durable* ever again |
 //! | bytes changed on disk | | a typed error with file and offset, or a torn tail cut and kept |
 //!
@@ -89,6 +91,7 @@ extern crate self as tourbillon;
 mod affinity;
 mod barrier;
 mod bus;
+mod control;
 mod cursor;
 mod error;
 mod event;
@@ -122,9 +125,10 @@ mod wait;
 mod waker;
 
 pub use bus::{
-    Bus, BusBuilder, Counters, Drain, From, Link, Linked, Placement, Report, ShutdownError,
-    StageBuilder,
+    Bus, BusBuilder, Counters, Description, Drain, Fits, From, GateLine, Link, Linked, Placement,
+    Report, ShutdownError, StageBuilder,
 };
+pub use control::{KillSwitch, OnPanic, StageFaults};
 pub use error::*;
 pub use event::{
     ArchivedCaused, ArchivedEnvelope, ArchivedStamped, Caused, Codec, Envelope, Event, Field,

@@ -5,6 +5,7 @@
 
 use crate::barrier::Barrier;
 use crate::bus::Bus;
+use crate::control::{Control, OnPanic};
 use crate::event::Event;
 use crate::poller::Poller;
 use crate::processor::{Handler, Handling, Named, Processor};
@@ -58,8 +59,9 @@ impl DutyCycle {
     ) -> Self {
         let ring = bus.ring();
         let stage = Handling::new(poller, handler, |handler| Box::new(handler));
+        let control = Control::new(OnPanic::Halt, None);
         Self(Processor {
-            stages: vec![Named { name: Arc::from("parker"), stage: Box::new(stage) }],
+            stages: vec![Named { name: Arc::from("parker"), stage: Box::new(stage), control }],
             wait,
             called_park_max: Duration::MAX,
             ring: Arc::clone(ring),

@@ -23,6 +23,8 @@ pub struct Poller<E: Event> {
     gate: GateIndex,
     /// Nobody stands behind this consumer, so its gate may be given up.
     is_leaf: bool,
+    /// The handling of the event at `next` unwound.
+    interrupted: bool,
     ring: Arc<Ring>,
     name: Arc<str>,
 }
@@ -70,6 +72,7 @@ impl<E: Event> Poller<E> {
             batch_events_max: (ring.capacity() / 4).max(1),
             gate,
             is_leaf,
+            interrupted: false,
             ring: Arc::clone(ring),
             name: Arc::clone(name),
         }
@@ -192,6 +195,30 @@ impl<E: Event> Poller<E> {
         &self.name
     }
 
+    /// Bounds batches. More than the ring holds never comes.
+    pub(crate) fn limit_batches(&mut self, events_max: u64) {
+        self.batch_events_max = events_max.clamp(1, self.ring.capacity());
+    }
+
+    /// Whether the handling of the next event unwound before.
+    pub(crate) fn was_interrupted(&self) -> bool {
+        self.interrupted
+    }
+
+    /// Moves past the event whose handling unwound.
+    pub(crate) fn pass_interrupted(&mut self) {
+        self.interrupted = false;
+        self.next = self.next.next();
+        self.slots.header().gate_table.publish(self.gate, self.next);
+    }
+
+    /// Gives the gate up where nobody stands behind it, once.
+    pub(crate) fn leave(&mut self) {
+        if core::mem::take(&mut self.is_leaf) {
+            self.ring.header().gate_table.leave(self.gate);
+        }
+    }
+
     /// Says that the journal's cursors never move again.
     #[cfg(feature = "journal")]
     pub(crate) fn end_journal(&self) {
@@ -230,9 +257,7 @@ impl<E: Event> Poller<E> {
 
 impl<E: Event> Drop for Poller<E> {
     fn drop(&mut self) {
-        if self.is_leaf {
-            self.ring.header().gate_table.leave(self.gate);
-        }
+        self.leave();
     }
 }
 
@@ -321,6 +346,18 @@ impl<E: Event> Batch<'_, E> {
         self.next
     }
 
+    /// How many sequences this batch walks at most, which it then keeps to, and how many are claimed
+    /// from its first on. One look at the claim counter.
+    pub(crate) fn foresee(&mut self) -> (u64, u64) {
+        // The only producer's counter follows its stamps, and one was seen.
+        let claimed = self.poller.ring.claimed().events_since(self.next).max(1);
+        if self.poller.barrier.upstream.is_empty() {
+            self.end = self.end.min(self.next.advance(claimed));
+        }
+        let events = self.end.events_since(self.next);
+        (events, claimed.max(events))
+    }
+
     /// The next sequence with its bytes, or `None` for an aborted one: what the journal keeps.
     #[cfg(feature = "journal")]
     #[inline]
@@ -366,7 +403,10 @@ impl<E: Event> Drop for Batch<'_, E> {
     #[inline]
     fn drop(&mut self) {
         let done = match self.lent {
-            Some(lent) if std::thread::panicking() => lent,
+            Some(lent) if std::thread::panicking() => {
+                self.poller.interrupted = true;
+                lent
+            }
             _ => self.next,
         };
         if done != self.poller.next {

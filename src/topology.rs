@@ -8,6 +8,7 @@
 //!                 └─► engine ───┘
 //! ```
 
+use crate::control::{KillSwitch, OnPanic};
 use crate::error::BuildError;
 use crate::wait::Wait;
 use std::collections::BTreeMap;
@@ -49,8 +50,33 @@ pub(crate) struct Node {
     pub(crate) is_behind_ring: bool,
     /// Takes snapshots, which live beside a journal.
     pub(crate) needs_journal: bool,
+    /// A projection: what it has applied cannot be left out.
+    pub(crate) has_state: bool,
+    pub(crate) on_panic: OnPanic,
+    pub(crate) switch: Option<KillSwitch>,
+    pub(crate) batch_events_max: Option<u64>,
     pub(crate) core: Option<usize>,
     pub(crate) wait: Wait,
+}
+
+impl Node {
+    /// A stage that nothing was asked of yet.
+    pub(crate) fn new(name: &str, role: Role) -> Self {
+        Self {
+            name: name.to_owned(),
+            role,
+            after: Vec::new(),
+            behind: Vec::new(),
+            is_behind_ring: false,
+            needs_journal: false,
+            has_state: false,
+            on_panic: OnPanic::Halt,
+            switch: None,
+            batch_events_max: None,
+            core: None,
+            wait: Wait::Auto,
+        }
+    }
 }
 
 /// One thread: stages in graph order.
@@ -91,6 +117,9 @@ pub(crate) fn plan(
         check_reactor(node)?;
     }
     let order = sort(nodes, &upstream)?;
+    for (at, node) in nodes.iter().enumerate() {
+        check_policies(node, upstream.iter().any(|upstream| upstream.contains(&at)))?;
+    }
     let threads = fuse(nodes, &order)?;
     check_spinners(nodes, &threads, cores, allow_more_spinners)?;
     Ok(Plan { upstream, threads })
@@ -136,6 +165,37 @@ fn check_reactor(node: &Node) -> Result<(), BuildError> {
         return Err(BuildError::ReactorNotBehindJournal { stage: node.name.clone() });
     }
     Ok(())
+}
+
+/// Refuses what would let others see events as handled that never were.
+fn check_policies(node: &Node, has_dependents: bool) -> Result<(), BuildError> {
+    let refuse =
+        |asked: String, why| Err(BuildError::Refused { stage: node.name.clone(), asked, why });
+    if node.batch_events_max == Some(0) {
+        return refuse("batch_events_max(0)".to_owned(), "a batch holds at least one event");
+    }
+    let leaves_out = match node.role {
+        Role::Poller => Some("a poller runs on the caller's thread, who sees to it there"),
+        Role::Journal => Some("what the journal leaves out is lost, and others stand behind it"),
+        _ if has_dependents => Some("other stages stand behind it and take its events for handled"),
+        _ if node.has_state => Some("a state that has missed an event is wrong for good"),
+        _ => None,
+    };
+    if let (Some(_), Some(why)) = (&node.switch, leaves_out) {
+        return refuse("kill_switch".to_owned(), why);
+    }
+    let why = match (node.on_panic, leaves_out) {
+        (OnPanic::Halt, _) => None,
+        (_, Some(why)) => Some(why),
+        (_, None) if node.role == Role::Reactor => {
+            Some("whether an effect that unwound has happened is not known")
+        }
+        (OnPanic::Restart { .. }, None) if node.is_behind_ring => {
+            Some("the cause of the event behind may have unwound, and this one would be skipped")
+        }
+        _ => None,
+    };
+    why.map_or(Ok(()), |why| refuse(format!("on_panic({})", node.on_panic), why))
 }
 
 /// Kahn's sort; what is left over lies on, or behind, a circle.
@@ -215,14 +275,8 @@ mod tests {
 
     fn node(name: &str, after: &[&str]) -> Node {
         Node {
-            name: name.to_owned(),
-            role: Role::Handler,
             after: after.iter().map(|name| (*name).to_owned()).collect(),
-            behind: Vec::new(),
-            is_behind_ring: false,
-            needs_journal: false,
-            core: None,
-            wait: Wait::Auto,
+            ..Node::new(name, Role::Handler)
         }
     }
 
@@ -248,6 +302,44 @@ mod tests {
         assert!(refuse(&[behind]).contains("`gateway` stands behind the journal"));
         let reactor = Node { role: Role::Reactor, ..node("gateway", &[]) };
         assert!(refuse(&[reactor]).contains("reactor `gateway`"));
+    }
+
+    #[test]
+    fn a_policy_that_leaves_events_out_is_refused_where_somebody_counts_on_them() {
+        let detach = |node: Node| Node { on_panic: OnPanic::Detach, ..node };
+        let cut = |node: Node| Node { switch: Some(KillSwitch::new()), ..node };
+        let base = Node::new("a", Role::Handler);
+        let state = Node { has_state: true, ..base.clone() };
+        let caller = Node::new("a", Role::Poller);
+        let journal = Node::new(JOURNAL, Role::Journal);
+        let reactor = Node { is_behind_ring: true, ..Node::new("a", Role::Reactor) };
+        let linked = Node { is_behind_ring: true, ..base.clone() };
+        let restart = |node: Node| Node { on_panic: OnPanic::Restart { max: 1 }, ..node };
+        let sound = |nodes: &[Node]| plan(nodes, 8, false).map(drop);
+        let behind = node("b", &["a"]);
+        for refused in [
+            vec![detach(base.clone()), behind.clone()],
+            vec![cut(base.clone()), behind],
+            vec![detach(state.clone())],
+            vec![cut(state)],
+            vec![detach(caller.clone())],
+            vec![cut(caller)],
+            vec![detach(journal.clone())],
+            vec![cut(journal)],
+            vec![detach(reactor.clone())],
+            vec![restart(linked.clone())],
+            vec![Node { batch_events_max: Some(0), ..base.clone() }],
+        ] {
+            let error = sound(&refused).expect_err("refused");
+            let is_named =
+                matches!(&error, BuildError::Refused { stage, .. } if *stage == refused[0].name);
+            assert!(is_named, "{error}");
+        }
+        for fine in
+            [detach(base.clone()), restart(base.clone()), cut(base), cut(reactor), detach(linked)]
+        {
+            sound(&[fine]).expect("sound");
+        }
     }
 
     #[test]

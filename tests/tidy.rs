@@ -24,6 +24,9 @@ const PLACES: &[Place] = &[
     ("bus/joining.rs", 6, Top),
     ("bus/group.rs", 6, Top),
     ("bus/stage.rs", 6, Top),
+    ("bus/describe.rs", 6, Top),
+    ("bus/farewell.rs", 6, Top),
+    ("bus/operate.rs", 6, Top),
     ("bus/journal_side.rs", 6, Top),
     ("bus/no_journal.rs", 6, Top),
     ("bus/report.rs", 6, Top),
@@ -33,9 +36,12 @@ const PLACES: &[Place] = &[
     ("replay_poller.rs", 5, Top),
     ("snapshots.rs", 5, Top),
     // The ring tower.
-    ("processor.rs", 5, Ring),
+    ("processor/mod.rs", 5, Ring),
+    ("processor/handler.rs", 5, Ring),
+    ("processor/stage.rs", 5, Ring),
     ("topology.rs", 5, Ring),
     ("affinity.rs", 4, Ring),
+    ("control.rs", 4, Ring),
     ("poller.rs", 4, Ring),
     ("tap.rs", 4, Ring),
     ("producer/mod.rs", 4, Ring),
@@ -90,7 +96,7 @@ const PLACES: &[Place] = &[
 const EXCEPTIONS: &[Exception] = &[
     ("error.rs", "sequence::Sequence", "a report says where a consumer stood"),
     ("error.rs", "journal::JournalError", "one `BuildError` for all that can refuse a bus"),
-    ("processor.rs", "journal::JournalError", "one `Failure` for all that can halt a bus"),
+    ("processor/stage.rs", "journal::JournalError", "one `Failure` for all that can halt a bus"),
 ];
 
 /// The files that may hold `unsafe`; whoever adds one invites the reviewers.
@@ -112,6 +118,7 @@ const UNSAFE: &[&str] = &[
 
 /// The files that may name a memory ordering.
 const ORDERINGS: &[&str] = &[
+    "src/control.rs",
     "src/cursor.rs",
     "src/journal/map.rs",
     "src/ring/gate.rs",

@@ -2,16 +2,19 @@
 //! any thread starts, and every thread is pinned and has run its start hooks before the bus is handed
 //! out. *Source*: its own.
 
+use super::describe::Description;
+use super::farewell::Farewell;
 use super::journal_side::Running;
 use super::stage::Spec;
-use super::{Answer, Core, Links, Placement, StageLine};
+use super::{Answer, Core, Links, StageLine};
 use crate::affinity;
 use crate::barrier::{Barrier, CauseGate, CursorRef};
+use crate::control::Control;
 use crate::error::BuildError;
 use crate::event::Event;
 use crate::idle::{CALLED_PARK, UNCALLED_PARK};
 use crate::poller::Poller;
-use crate::processor::{Failure, Named, Processor};
+use crate::processor::{Fail, Failure, Named, Processor};
 use crate::ring::{Life, Ring};
 use crate::sequence::Sequence;
 use crate::topology::{Milestone, Node, Plan, Role, ThreadPlan};
@@ -30,6 +33,7 @@ pub(super) struct Assembly {
     pub(super) plan: Plan,
     pub(super) nodes: Vec<Node>,
     pub(super) start: Sequence,
+    pub(super) description: Description,
 }
 
 /// What a thread says once it is pinned and its start hooks have run.
@@ -56,22 +60,29 @@ impl Assembly {
         let (ready, is_ready) = unbounded();
         let (done, answers) = bounded(self.plan.threads.len());
         self.ring.header().roll.enter(self.plan.threads.len() as u64);
-        let placements = self.plan.threads.iter().map(|thread| Placement {
-            stages: thread.stages.iter().map(|&at| Arc::clone(&stages[at].name)).collect(),
-            core: thread.core,
-            wait: thread.wait.clone(),
-        });
-        let placements = placements.collect();
         let (ring, threads) = (Arc::clone(&self.ring), Vec::new());
+        let description = self.description.clone();
+        let fails = Arc::clone(&fail);
         let waker = None;
-        let mut core = Core { ring, stages, placements, threads, waker, answers, failure, journal };
+        let mut core = Core {
+            ring,
+            stages,
+            description,
+            threads,
+            waker,
+            answers,
+            failure,
+            fail: fails,
+            journal,
+        };
         for (number, thread) in self.plan.threads.iter().enumerate() {
             let stages = thread.stages.iter().map(|&at| {
                 let stage = match (specs[at].make.take(), waiting[at].take()) {
                     (Some(make), Some(poller)) => make(poller),
                     _ => unreachable!("a stage with a thread is made once"),
                 };
-                Named { name: Arc::clone(&core.stages[at].name), stage }
+                let StageLine { name, control, .. } = &core.stages[at];
+                Named { name: Arc::clone(name), stage, control: Arc::clone(control) }
             });
             let processor = Processor {
                 stages: stages.collect(),
@@ -98,7 +109,8 @@ impl Assembly {
                 gates: crate::ring::Gates::COUNT,
             })?;
             let cursor = CursorRef::Gate(Arc::clone(&self.ring), gate);
-            Ok(StageLine { name, cursor, is_callers: node.role == Role::Poller })
+            let control = Control::new(node.on_panic, node.switch.clone());
+            Ok(StageLine { name, cursor, is_callers: node.role == Role::Poller, control })
         };
         self.nodes.iter().map(join).collect()
     }
@@ -177,7 +189,11 @@ impl Assembly {
         let CursorRef::Gate(_, gate) = cursor else { unreachable!("stages stand at gates") };
         let barrier = Barrier { upstream, causes };
         let (ring, slot_bytes) = (&self.ring, self.slot_bytes);
-        Poller::new(ring, name, slot_bytes, *gate, self.start, barrier, is_leaf)
+        let mut poller = Poller::new(ring, name, slot_bytes, *gate, self.start, barrier, is_leaf);
+        if let Some(events_max) = self.nodes[at].batch_events_max {
+            poller.limit_batches(events_max);
+        }
+        poller
     }
 
     fn spawn(
@@ -191,9 +207,20 @@ impl Assembly {
         let stage = self.nodes[plan.stages[0]].name.clone();
         let core = plan.core;
         let names_its_sleeps = matches!(plan.wait, Wait::Sleep { .. } | Wait::Park { .. });
-        let ring = Arc::clone(&self.ring);
+        let thread_name = format!("tb-{stage}");
         let name = stage.clone();
+        let farewell = Farewell {
+            thread,
+            name: thread_name.clone(),
+            stages: processor.stages.iter().map(|named| Arc::clone(&named.name)).collect(),
+            ring: Arc::clone(&self.ring),
+            fail: Arc::clone(&processor.fail),
+            ended: None,
+            done,
+        };
         let body = move || {
+            // Whole and first, so that it is dropped however this ends.
+            let farewell = farewell;
             if names_its_sleeps {
                 affinity::sharpen_sleeps();
             }
@@ -210,25 +237,17 @@ impl Assembly {
             // The builder waits for this answer until every sender is gone.
             let _ = ready.send(started);
             drop(ready);
-            let ended = if is_up { processor.run() } else { Vec::new() };
-            if ring.header().roll.leave() {
-                ring.advance(Life::Stopped);
-            }
-            // The bus may be gone by now, and then nobody asks.
-            let _ = done.send(Answer { thread, ended });
+            farewell.say(if is_up { processor.run() } else { Vec::new() });
         };
         std::thread::Builder::new()
-            .name(format!("tb-{stage}"))
+            .name(thread_name)
             .spawn(body)
             .map_err(|source| BuildError::Thread { stage, source })
     }
 }
 
 /// Keeps the first failure and halts the bus.
-fn fail_with(
-    ring: &Arc<Ring>,
-    failure: &Arc<OnceLock<Failure>>,
-) -> Arc<dyn Fn(Failure) + Send + Sync> {
+fn fail_with(ring: &Arc<Ring>, failure: &Arc<OnceLock<Failure>>) -> Fail {
     let (ring, failure) = (Arc::clone(ring), Arc::clone(failure));
     Arc::new(move |why| {
         // Only the first counts; later ones are its echoes.

@@ -2,6 +2,7 @@
 //! of it is validated once, in `start`, and nothing runs before it was found sound.
 
 use super::assembly::Assembly;
+use super::describe::Description;
 use super::journal_side::JournalSide;
 use super::stage::{Make, Spec, StageBuilder};
 use super::{Bus, Links};
@@ -123,16 +124,7 @@ impl<E: Event> BusBuilder<E> {
         role: Role,
         make: Option<Make<E>>,
     ) -> StageBuilder<'_, E> {
-        let node = Node {
-            name: name.to_owned(),
-            role,
-            after: Vec::new(),
-            behind: Vec::new(),
-            is_behind_ring: false,
-            needs_journal: false,
-            core: None,
-            wait: Wait::Auto,
-        };
+        let node = Node::new(name, role);
         let at = self.stages.len();
         self.stages.push(Spec { node, causes: Vec::new(), make });
         StageBuilder { spec: &mut self.stages[at] }
@@ -191,7 +183,8 @@ impl<E: Event> BusBuilder<E> {
             spec.make = journal.make();
         }
         let durable = journal.durable();
-        let assembly = Assembly { durable, ring, slot_bytes, plan, nodes, start };
+        let description = Description::new(&ring, &nodes, &plan, self.when_full);
+        let assembly = Assembly { durable, ring, slot_bytes, plan, nodes, start, description };
         let (core, pollers) = assembly.run(self.stages, &self.links, journal.into_running())?;
         Ok(Bus { core, slot_bytes, pollers: Mutex::new(pollers), links: self.links })
     }

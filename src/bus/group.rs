@@ -35,6 +35,8 @@ where
     H: Handler<E>,
     K: Fn(&Archived<E>) -> u64 + Send + Sync + 'static,
 {
+    const WANTS_BATCH_START: bool = H::WANTS_BATCH_START;
+
     #[inline]
     fn on_event(&mut self, event: &Archived<E>, sequence: Sequence, end_of_batch: bool) {
         if member_of((self.key)(event), self.members) == self.member {
@@ -44,6 +46,14 @@ where
 
     fn on_batch_end(&mut self, last: Sequence) {
         self.handler.on_batch_end(last);
+    }
+
+    fn on_batch_start(&mut self, batch_events: u64, queue_depth: u64) {
+        self.handler.on_batch_start(batch_events, queue_depth);
+    }
+
+    fn on_idle(&mut self) {
+        self.handler.on_idle();
     }
 
     fn on_start(&mut self) {

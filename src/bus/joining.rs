@@ -84,7 +84,7 @@ impl<E: Event> Bus<E> {
         if ring.life() != Life::Open {
             return Err(JoinError::Closed);
         }
-        if self.core.cursor(name).is_some() || ring.is_named(name) {
+        if self.core.stages.iter().any(|stage| &*stage.name == name) || ring.is_named(name) {
             return Err(JoinError::Duplicate { name: name.to_owned() });
         }
         let gates = crate::ring::Gates::COUNT;

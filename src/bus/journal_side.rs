@@ -148,7 +148,7 @@ impl<E: Event> BusBuilder<E> {
         self.journal_side().jobs.extend(job.map(|job| (name.to_owned(), job)));
         let stage =
             self.stage(name, Role::Handler, handler, |handler| Box::new(handler.into_state()));
-        stage.needs_journal(needs_journal)
+        stage.needs_journal(needs_journal).has_state()
     }
 }
 

@@ -4,27 +4,31 @@
 
 mod assembly;
 mod builder;
+mod describe;
+mod farewell;
 mod group;
 mod joining;
 #[cfg_attr(not(feature = "journal"), path = "no_journal.rs")]
 mod journal_side;
+mod operate;
 mod report;
 mod stage;
 
 pub use builder::BusBuilder;
+pub use describe::{Description, Fits, GateLine, Placement};
 pub use joining::From;
 pub use report::{Report, ShutdownError};
 pub use stage::StageBuilder;
 
 use crate::barrier::{CursorRef, Foreign};
+use crate::control::Control;
 use crate::error::{ConsumerReport, HeldClaim, Outcome};
 use crate::event::Event;
 use crate::poller::Poller;
-use crate::processor::{Ended, Failure};
+use crate::processor::{Ended, Fail, Failure};
 use crate::ring::{Life, Ring};
 use crate::sequence::Sequence;
 use crate::topology::Milestone;
-use crate::wait::Wait;
 use core::time::Duration;
 use crossbeam_channel::Receiver;
 use parking_lot::Mutex;
@@ -35,6 +39,9 @@ use std::time::Instant;
 
 /// How long a halted bus waits for handlers to return from their last batch.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// How often whoever waits for threads looks whether they are alive.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// A running bus. It can be asked from any thread; the hot path pays nothing for it.
 ///
@@ -50,12 +57,13 @@ pub struct Bus<E: Event> {
 struct Core {
     ring: Arc<Ring>,
     stages: Vec<StageLine>,
-    placements: Vec<Placement>,
+    description: Description,
     threads: Vec<JoinHandle<()>>,
     /// Ends when the bus is no longer open.
     waker: Option<JoinHandle<()>>,
     answers: Receiver<Answer>,
     failure: Arc<OnceLock<Failure>>,
+    fail: Fail,
     journal: journal_side::Running,
 }
 
@@ -65,27 +73,15 @@ struct StageLine {
     cursor: CursorRef,
     /// A poller: it has no thread of the bus.
     is_callers: bool,
+    control: Arc<Control>,
 }
 
-/// One thread of a bus.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Placement {
-    /// Its stages, in graph order.
-    pub stages: Vec<Arc<str>>,
-    /// The core it is pinned to, if it is.
-    pub core: Option<usize>,
-    /// What it does when there is nothing to do.
-    pub wait: Wait,
-}
-
-impl core::fmt::Display for Placement {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "{} → ", self.stages.join(" + "))?;
-        match self.core {
-            Some(core) => write!(f, "core {core}")?,
-            None => f.write_str("any core")?,
-        }
-        write!(f, ", {}", self.wait)
+impl StageLine {
+    /// Everything below was handled, also by a stage that has left its gate.
+    fn sequence(&self) -> Sequence {
+        // In this order: a gate that was left may be another's by now.
+        let at_gate = self.cursor.acquire();
+        self.control.left_at().unwrap_or(at_gate)
     }
 }
 
@@ -135,8 +131,8 @@ impl<E: Event> Bus<E> {
     /// Everything below was handled by the stage `name`, or by a consumer that joined by it.
     #[must_use]
     pub fn sequence(&self, name: &str) -> Option<Sequence> {
-        let stage = self.core.cursor(name).map(CursorRef::acquire);
-        stage.or_else(|| self.core.ring.standing(name))
+        let stage = self.core.stages.iter().find(|stage| &*stage.name == name);
+        stage.map(StageLine::sequence).or_else(|| self.core.ring.standing(name))
     }
 
     /// Published events that the stage `name` has not handled.
@@ -170,7 +166,7 @@ impl<E: Event> Bus<E> {
     /// Which stages run on which thread, where, and how it waits.
     #[must_use]
     pub fn placements(&self) -> &[Placement] {
-        &self.core.placements
+        &self.core.description.threads
     }
 
     /// Why the bus halted by itself, if it did.
@@ -203,7 +199,8 @@ impl<E: Event> Bus<E> {
             return Err(ShutdownError::Failed { failure: failure.clone(), report });
         }
         let is_done = |consumer: &ConsumerReport| match consumer.outcome {
-            Outcome::Caller => true,
+            // The policy asked for it; the report and the faults say it.
+            Outcome::Caller | Outcome::Detached(_) => true,
             Outcome::Stopped => drain == Drain::Halt || consumer.lag_events == 0,
             _ => false,
         };
@@ -243,10 +240,6 @@ impl<E: Event> core::fmt::Debug for Bus<E> {
 }
 
 impl Core {
-    fn cursor(&self, name: &str) -> Option<&CursorRef> {
-        self.stages.iter().find(|stage| &*stage.name == name).map(|stage| &stage.cursor)
-    }
-
     fn advance(&self, life: Life) {
         self.ring.advance(life);
     }
@@ -278,6 +271,8 @@ impl Core {
         }
         let mut report = self.report(answers);
         if all_answered {
+            // The last thread may have ended while the bus was open.
+            self.advance(Life::Stopped);
             // The stages are gone from their threads, and with them what feeds the snapshots.
             self.journal.join();
         }
@@ -288,13 +283,31 @@ impl Core {
     /// Receives answers until every thread has given one or the deadline is over.
     fn collect(&self, answers: &mut Vec<Answer>, deadline: Option<Instant>) {
         while answers.len() < self.threads.len() {
-            let next = match deadline {
-                Some(deadline) => self.answers.recv_deadline(deadline).ok(),
-                None => self.answers.recv().ok(),
-            };
-            match next {
-                Some(answer) => answers.push(answer),
-                None => return,
+            let look = Instant::now() + LOOK;
+            let until = deadline.map_or(look, |deadline| deadline.min(look));
+            match self.answers.recv_deadline(until) {
+                Ok(answer) => answers.push(answer),
+                Err(error) => {
+                    self.answer_for_the_dead(answers);
+                    if error.is_timeout() && deadline.is_some_and(|deadline| deadline <= until) {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Threads that are gone without an answer, not even by unwinding, give none any more.
+    #[cold]
+    fn answer_for_the_dead(&self, answers: &mut Vec<Answer>) {
+        let gone: Vec<bool> = self.threads.iter().map(JoinHandle::is_finished).collect();
+        // Whoever is gone has answered before, or never will.
+        answers.extend(self.answers.try_iter());
+        for (thread, _) in gone.iter().enumerate().filter(|(_, gone)| **gone) {
+            if answers.iter().all(|answer| answer.thread != thread) {
+                let name = self.threads[thread].thread().name().unwrap_or("(unnamed)");
+                (self.fail)(farewell::died(name, &self.description.threads[thread].stages));
+                answers.push(Answer { thread, ended: Vec::new() });
             }
         }
     }
@@ -304,13 +317,19 @@ impl Core {
         let mut outcomes = BTreeMap::new();
         let mut handlers = BTreeMap::new();
         let mut consumers = Vec::with_capacity(self.stages.len());
+        for answer in &answers {
+            // Whom a dead thread has left; those that ended overwrite it.
+            for stage in &self.description.threads[answer.thread].stages {
+                outcomes.insert(Arc::clone(stage), Outcome::Failed("its thread died".to_owned()));
+            }
+        }
         for Ended { named, outcome } in answers.into_iter().flat_map(|answer| answer.ended) {
             outcomes.insert(Arc::clone(&named.name), outcome);
             handlers.insert(named.name, named.stage);
         }
-        for StageLine { name, cursor, is_callers } in &self.stages {
-            let sequence = cursor.acquire();
-            let unheard = if *is_callers { Outcome::Caller } else { Outcome::Running };
+        for line in &self.stages {
+            let (name, sequence) = (&line.name, line.sequence());
+            let unheard = if line.is_callers { Outcome::Caller } else { Outcome::Running };
             consumers.push(ConsumerReport {
                 name: Arc::clone(name),
                 sequence,
@@ -390,5 +409,31 @@ impl<E: Event> sealed::Sealed for BusBuilder<E> {}
 impl<E: Event> Linked for BusBuilder<E> {
     fn link(&self, milestone: Milestone) -> Link {
         self.links().link(milestone)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[derive(rkyv::Archive, rkyv::Serialize, crate::Event)]
+    #[event(name = "test.tick", version = 1)]
+    struct Tick {
+        value: u64,
+    }
+
+    #[test]
+    fn a_thread_that_vanished_without_a_word_does_not_hold_up_a_shutdown() {
+        let mut builder = Bus::<Tick>::builder(8);
+        builder.handler("fine", |_: &ArchivedTick, _: Sequence, _: bool| {});
+        let (_producer, mut bus) = builder.start().expect("a sound bus");
+        let ghost = std::thread::Builder::new().name("tb-ghost".to_owned()).spawn(|| {});
+        bus.core.threads.push(ghost.expect("a thread"));
+        let mut line = bus.core.description.threads[0].clone();
+        line.stages = vec![Arc::from("ghost")];
+        bus.core.description.threads.push(line);
+        let error = bus.shutdown(Drain::Complete).expect_err("a thread is missing");
+        let text = error.to_string();
+        assert!(text.contains("`tb-ghost`") && text.contains("(ghost)"), "{text}");
     }
 }

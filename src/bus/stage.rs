@@ -3,6 +3,7 @@
 
 use super::Linked;
 use crate::barrier::CauseGate;
+use crate::control::{KillSwitch, OnPanic};
 use crate::event::Event;
 use crate::poller::Poller;
 use crate::processor::Stage;
@@ -60,6 +61,33 @@ impl<E: Event> StageBuilder<'_, E> {
     /// Pins the stage's thread. Stages on one core share one thread and run in graph order.
     pub fn core(self, core: usize) -> Self {
         self.spec.node.core = Some(core);
+        self
+    }
+
+    /// Bounds the stage's batches; by default a quarter of the ring. Small batches let stages behind
+    /// this one and producers go on sooner, and make a pause, a halt or a kill switch bite sooner;
+    /// each costs a look at the gate's line. The builder refuses 0.
+    pub fn batch_events_max(self, events: u64) -> Self {
+        self.spec.node.batch_events_max = Some(events);
+        self
+    }
+
+    /// What becomes of the stage, and of its bus, when its handler panics.
+    pub fn on_panic(self, on_panic: OnPanic) -> Self {
+        self.spec.node.on_panic = on_panic;
+        self
+    }
+
+    /// Hangs the stage on `switch`: while it is pulled, the stage discards its events and counts
+    /// them. Refused for a stage that others stand behind, a projection, a poller and the journal.
+    pub fn kill_switch(self, switch: &KillSwitch) -> Self {
+        self.spec.node.switch = Some(switch.clone());
+        self
+    }
+
+    #[cfg(feature = "journal")]
+    pub(super) fn has_state(self) -> Self {
+        self.spec.node.has_state = true;
         self
     }
 
