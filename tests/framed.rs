@@ -54,7 +54,7 @@ fn order(n: usize) -> Order {
         side: n as u8,
         symbol: format!("SYMBOL-{n:08}"),
         payload: (0..n % 70).map(|at| (at * n) as u8).collect(),
-        memo: (n % 3 == 0).then(|| Box::new(leg(n))),
+        memo: n.is_multiple_of(3).then(|| Box::new(leg(n))),
         limits: (0..n % 11).map(|at| (at as u16, -(n as i64))).collect(),
         notes: (0..n % 4).map(|at| vec![format!("note {at} of {n}, not inline"); at]).collect(),
         legs: (0..n % 3).map(leg).collect(),
