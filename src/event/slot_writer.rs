@@ -217,7 +217,8 @@ unsafe fn copy(bytes: &[u8], to: *mut u8) {
     }
 }
 
-/// A block of the heap, for an event whose scratch is more than its producer's block.
+/// A block of the heap, for an event whose scratch is more than its producer's block. It leaks if
+/// the event's own serializer unwinds.
 ///
 /// # Safety
 /// - `layout` is not of size zero.
