@@ -8,6 +8,9 @@
 //! difference below it. `limit` does the same memory traffic by hand: plain stores of the payload
 //! and one release store (for a batch: 64 of them) into an array of the same stride, or an acquire
 //! load and plain loads; no ring can be faster. Read the others as multiples of their `limit`.
+//!
+//! `framed by hand` is rkyv's own low-level serialization of the same event into a slot of the same
+//! layout, and the stamp: what `publish framed` is compared with.
 #![allow(clippy::disallowed_types, reason = "limit rows are atomics by hand")]
 
 mod harness;

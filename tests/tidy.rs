@@ -86,6 +86,7 @@ const PLACES: &[Place] = &[
     ("event/framed.rs", 1, Ground),
     ("event/layout.rs", 1, Ground),
     ("event/schema.rs", 1, Ground),
+    ("event/slot_writer.rs", 1, Ground),
     ("event/wrappers.rs", 1, Ground),
     ("sequence.rs", 1, Ground),
     ("error.rs", 0, Ground),
@@ -103,6 +104,7 @@ const EXCEPTIONS: &[Exception] = &[
 const UNSAFE: &[&str] = &[
     "src/event/codec.rs",
     "src/event/framed.rs",
+    "src/event/slot_writer.rs",
     "src/journal/crc.rs",
     "src/journal/helper.rs",
     "src/journal/map.rs",

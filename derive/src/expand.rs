@@ -18,6 +18,7 @@ pub(crate) fn derive(kind: Kind, input: &DeriveInput) -> Result<TokenStream> {
 
     let layout = layout(kind, input, &identity, &archived_type(input, &rkyv), &generics)?;
     let schema = schema(input, &identity, &generics);
+    let copied = copied(input);
     let event = match kind {
         Kind::Event => event(input, &generics, identity.is_framed)?,
         Kind::Schema => TokenStream::new(),
@@ -26,6 +27,7 @@ pub(crate) fn derive(kind: Kind, input: &DeriveInput) -> Result<TokenStream> {
         const _: () = {
             #layout
             #schema
+            #copied
             #event
         };
     })
@@ -196,6 +198,15 @@ fn event(input: &DeriveInput, generics: &Generics, is_framed: bool) -> Result<To
         }
         #checks
     })
+}
+
+/// Asked of every type, since each may stand in a vector.
+fn copied(input: &DeriveInput) -> TokenStream {
+    let ident = &input.ident;
+    match input.generics.params.is_empty() {
+        true => quote!(const _: () = ::tourbillon::__private::copied::<#ident>();),
+        false => TokenStream::new(),
+    }
 }
 
 /// The codec asks that the whole event is inline; asked of each field as well, the error points at

@@ -59,6 +59,23 @@ pub const fn aligned<E: Archive>() {
     assert!(align_of::<Archived<E>>() <= 16, "an archived event is aligned to 16 bytes at most");
 }
 
+/// Compiles, where it is a constant, for types that rkyv may copy whole where it does so: a vector of
+/// natives that are smaller than their archives would be read beyond its end.
+///
+/// ```compile_fail
+/// #[derive(rkyv::Archive, rkyv::Serialize, tourbillon::Schema)]
+/// #[rkyv(attr(repr(align(16))))]
+/// struct Level {
+///     price: i64,
+/// }
+/// ```
+pub const fn copied<T: Archive>() {
+    assert!(
+        !T::COPY_OPTIMIZATION.is_enabled() || size_of::<T>() == size_of::<Archived<T>>(),
+        "the archived type is larger than the native one, which rkyv copies in its place: align both alike"
+    );
+}
+
 pub(super) mod sealed {
     pub trait Sealed {}
     impl Sealed for super::InlineCodec {}

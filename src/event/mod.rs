@@ -8,18 +8,19 @@ mod codec;
 mod framed;
 mod layout;
 mod schema;
+mod slot_writer;
 mod wrappers;
 
 pub use codec::{Codec, Inline, InlineCodec, Validator};
-pub(crate) use framed::ARCHIVE_BYTES_MAX;
 pub use framed::{Framed, FramedCodec};
 pub use layout::Layout;
 pub use schema::{Field, Schema, SchemaId};
+pub(crate) use slot_writer::ARCHIVE_BYTES_MAX;
 pub use wrappers::{ArchivedCaused, ArchivedEnvelope, ArchivedStamped, Caused, Envelope, Stamped};
 
 /// What the derives write out.
 pub(crate) mod derived {
-    pub use super::codec::{aligned, inline};
+    pub use super::codec::{aligned, copied, inline};
     pub use super::layout::{Hash, field, foreign, layout};
 }
 
