@@ -19,7 +19,7 @@
 //! | `Custom` | what it says | what it says | nothing | rings; 100 ms at most |
 //!
 //! `Sleep`, `Park`, `Waker` and `DirectWake` first spin and yield for a few microseconds. Figures are
-//! from a 2-core virtual machine. A waker thread pays from two sleeping stages on.
+//! from a 2-core virtual machine. A waker thread pays off from two sleeping stages on.
 
 use core::{fmt, time::Duration};
 use std::sync::Arc;
