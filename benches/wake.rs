@@ -1,14 +1,16 @@
 //! What a publisher pays for stages that sleep.
 //!
-//! *publish*: one event of 24 B into 1,024 slots, claim counter included, with one stage that keeps
-//! up on its own: `nobody` has no stage, `park` and `waker` are stages that sleep without being
-//! called, `direct wake, caught up` has a stage that has gone to sleep for good on the builder's
-//! word but pays the fence alone, since it is busy and asks for nothing. The stage's thread takes
-//! its own time from the machine, on whatever core the system picks.
+//! *publish beside*: one event of 24 B into 1,024 slots, claim counter included, in bursts of half a
+//! ring, beside one stage that waits as the row says; between bursts the publisher waits, unmeasured,
+//! until the stage has handled all of it. `nobody` has no stage. `yield` is at the publisher's heels
+//! and costs it cache misses; `park` and `waker` are asleep or late, and cost it nothing; `direct
+//! wake` costs it a fence each and a wake whenever the stage has gone to sleep.
 //!
-//! *wake*: from one publish to the answer of a stage that had gone to sleep before, both ways
-//! included; the answer is one word that the publisher polls. Before each publish the publisher
-//! waits, unmeasured, for longer than the stage spins and yields.
+//! *publish to a sleeper*: one publish after a pause in which the stage has gone to sleep, clock
+//! included (about 40 ns). *publish to answer*: from there until the stage has stored one word that
+//! the publisher polls. The pause is longer than the stage spins and yields.
+//!
+//! Threads run on whatever core the system picks; on a busy machine the latencies are its quanta.
 #![allow(clippy::disallowed_types, reason = "the answer is an atomic by hand")]
 
 mod harness;

@@ -1,5 +1,7 @@
 //! What every way to wait promises: it delivers every event, it shuts down, and a halt ends it.
 
+#![allow(clippy::disallowed_types, reason = "counters of a test")]
+
 mod common;
 
 use common::a_core;

@@ -165,6 +165,8 @@ impl Assembly {
             upstream: self.upstream(at, lines),
         });
         let watched = watched.collect();
+        // Without a nap at all it would be one more thread that spins.
+        let period = period.max(Duration::from_micros(1));
         let waker = Waker { ring: Arc::clone(&self.ring), watched, period };
         std::thread::Builder::new()
             .name("tb-waker".to_owned())
