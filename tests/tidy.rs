@@ -89,14 +89,15 @@ const PLACES: &[Place] = &[
     ("event/slot_writer.rs", 1, Ground),
     ("event/wrappers.rs", 1, Ground),
     ("sequence.rs", 1, Ground),
-    ("error.rs", 0, Ground),
+    ("error/mod.rs", 0, Ground),
+    ("error/build.rs", 0, Ground),
     ("sync.rs", 0, Ground),
 ];
 
 /// Paths that go up on purpose.
 const EXCEPTIONS: &[Exception] = &[
-    ("error.rs", "sequence::Sequence", "a report says where a consumer stood"),
-    ("error.rs", "journal::JournalError", "one `BuildError` for all that can refuse a bus"),
+    ("error/mod.rs", "sequence::Sequence", "a report says where a consumer stood"),
+    ("error/build.rs", "journal::JournalError", "one `BuildError` for all that can refuse a bus"),
     ("processor/stage.rs", "journal::JournalError", "one `Failure` for all that can halt a bus"),
 ];
 
