@@ -183,6 +183,8 @@ pub enum BuildError {
         /// Bytes of a slot.
         stride: usize,
     },
+    /// The ring did not get its memory, or was not adopted.
+    Region(crate::ring::RegionError),
     /// The journal could not be opened or started.
     #[cfg(feature = "journal")]
     Journal(crate::journal::JournalError),
@@ -236,6 +238,7 @@ impl fmt::Display for BuildError {
             Self::TooLarge { capacity, stride } => {
                 write!(f, "{capacity} slots of {stride} bytes exceed the address space")
             }
+            Self::Region(error) => error.fmt(f),
             #[cfg(feature = "journal")]
             Self::Journal(error) => error.fmt(f),
         }
@@ -246,10 +249,17 @@ impl std::error::Error for BuildError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Thread { source, .. } => Some(source),
+            Self::Region(error) => Some(error),
             #[cfg(feature = "journal")]
             Self::Journal(error) => Some(error),
             _ => None,
         }
+    }
+}
+
+impl From<crate::ring::RegionError> for BuildError {
+    fn from(error: crate::ring::RegionError) -> Self {
+        Self::Region(error)
     }
 }
 

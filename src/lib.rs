@@ -118,7 +118,7 @@ mod topology;
 mod wait;
 
 pub use bus::{
-    Bus, BusBuilder, Drain, Link, Linked, Placement, Report, ShutdownError, StageBuilder,
+    Adopted, Bus, BusBuilder, Drain, Link, Linked, Placement, Report, ShutdownError, StageBuilder,
 };
 pub use error::*;
 pub use event::{
@@ -135,6 +135,7 @@ pub use processor::{Failure, Handler, Reactor};
 pub use producer::{Claim, Filled, Producer};
 #[cfg(feature = "journal")]
 pub use recovered::{Progress, Recovered, Recovery, RecoveryError};
+pub use ring::{Grant, Granted, MemoryOptions, RegionError, RegionFault};
 pub use rkyv;
 pub use sequence::{ArchivedSequence, Sequence};
 #[cfg(feature = "journal")]

@@ -221,7 +221,9 @@ impl<E: Event> Poller<E> {
 
 impl<E: Event> Drop for Poller<E> {
     fn drop(&mut self) {
-        if self.is_leaf {
+        // In a named ring the cursors of a bus that ends are its successor's.
+        let is_ending = self.ring.region().is_named() && self.ring.life() != Life::Open;
+        if self.is_leaf && !is_ending {
             self.ring.header().gate_table.leave(self.gate);
         }
     }

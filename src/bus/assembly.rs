@@ -3,6 +3,7 @@
 //! out. *Source*: its own.
 
 use super::journal_side::Running;
+use super::place::Arrivals;
 use super::stage::Spec;
 use super::{Answer, Core, Links, Placement, StageLine};
 use crate::affinity;
@@ -25,7 +26,7 @@ pub(super) struct Assembly {
     pub(super) ring: Arc<Ring>,
     pub(super) plan: Plan,
     pub(super) nodes: Vec<Node>,
-    pub(super) start: Sequence,
+    pub(super) arrivals: Arrivals,
 }
 
 /// What a thread says once it is pinned and its start hooks have run.
@@ -34,17 +35,20 @@ type Ready = Result<(), BuildError>;
 impl Assembly {
     /// Joins every gate, then starts every thread.
     pub(super) fn run<E: Event>(
-        self,
+        mut self,
         mut specs: Vec<Spec<E>>,
         links: &Links,
         journal: Running,
     ) -> Result<(Core, Vec<Poller<E>>), BuildError> {
-        let stages = self.join_gates()?;
+        let is_rebuilt: Vec<bool> = specs.iter().map(|spec| spec.is_rebuilt).collect();
+        let (stages, starts) = self.join_gates(&is_rebuilt)?;
         self.resolve(links, &stages);
         let mut waiting: Vec<Option<Poller<E>>> = specs
             .iter_mut()
             .enumerate()
-            .map(|(at, spec)| Some(self.poller(at, std::mem::take(&mut spec.causes), &stages)))
+            .map(|(at, spec)| {
+                Some(self.poller(at, std::mem::take(&mut spec.causes), &stages, starts[at]))
+            })
             .collect();
 
         let bell = Arc::new(Bell::default());
@@ -60,7 +64,17 @@ impl Assembly {
         });
         let placements = placements.collect();
         let (ring, threads) = (Arc::clone(&self.ring), Vec::new());
-        let mut core = Core { ring, bell, stages, placements, threads, answers, failure, journal };
+        let mut core = Core {
+            ring,
+            bell,
+            stages,
+            placements,
+            threads,
+            answers,
+            failure,
+            journal,
+            adopted: None,
+        };
         for (number, thread) in self.plan.threads.iter().enumerate() {
             let stages = thread.stages.iter().map(|&at| {
                 let stage = match (specs[at].make.take(), waiting[at].take()) {
@@ -81,21 +95,30 @@ impl Assembly {
         }
         drop((ready, done));
         is_ready.iter().collect::<Ready>()?;
+        core.adopted = self.arrivals.into_adopted();
         Ok((core, waiting.into_iter().flatten().collect()))
     }
 
-    /// Takes a gate for each stage, in the order of declaration.
-    fn join_gates(&self) -> Result<Vec<StageLine>, BuildError> {
-        let join = |node: &Node| {
+    /// Takes a gate for each stage, in the order of declaration; also gives where each begins.
+    fn join_gates(
+        &mut self,
+        is_rebuilt: &[bool],
+    ) -> Result<(Vec<StageLine>, Vec<Sequence>), BuildError> {
+        let Self { ring, nodes, arrivals, .. } = self;
+        let names: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
+        arrivals.give_up(ring, &names);
+        let stand = |(node, &is_rebuilt): (&Node, &bool)| -> Result<_, BuildError> {
             let name: Arc<str> = Arc::from(node.name.as_str());
-            let (gate, _) = self.ring.join(&name, self.start).ok_or(BuildError::TooManyStages {
-                stages: self.nodes.len(),
+            let stands = arrivals.stand(ring, &name, is_rebuilt);
+            let (gate, start) = stands.ok_or(BuildError::TooManyStages {
+                stages: nodes.len(),
                 gates: crate::ring::Gates::COUNT,
             })?;
-            let cursor = CursorRef::Gate(Arc::clone(&self.ring), gate);
-            Ok(StageLine { name, cursor, is_callers: node.role == Role::Poller })
+            let cursor = CursorRef::Gate(Arc::clone(ring), gate);
+            Ok((StageLine { name, cursor, is_callers: node.role == Role::Poller }, start))
         };
-        self.nodes.iter().map(join).collect()
+        let stages: Result<Vec<_>, BuildError> = nodes.iter().zip(is_rebuilt).map(stand).collect();
+        Ok(stages?.into_iter().unzip())
     }
 
     /// Tells stages of other buses where this bus's journal stands.
@@ -118,6 +141,7 @@ impl Assembly {
         at: usize,
         causes: Vec<CauseGate<E>>,
         stages: &[StageLine],
+        start: Sequence,
     ) -> Poller<E> {
         let above = self.plan.upstream[at].iter().map(|&above| stages[above].cursor.clone());
         let is_behind_durable = self.nodes[at].behind.contains(&Milestone::Durable);
@@ -128,7 +152,7 @@ impl Assembly {
         let StageLine { name, cursor, .. } = &stages[at];
         let CursorRef::Gate(_, gate) = cursor else { unreachable!("stages stand at gates") };
         let barrier = Barrier { upstream, causes };
-        Poller::new(&self.ring, name, 0, *gate, self.start, barrier, is_leaf)
+        Poller::new(&self.ring, name, 0, *gate, start, barrier, is_leaf)
     }
 
     fn spawn(

@@ -3,6 +3,7 @@
 
 use super::assembly::Assembly;
 use super::journal_side::JournalSide;
+use super::place::{self, Place, Placed};
 use super::stage::{Make, Spec, StageBuilder};
 use super::{Bus, Links};
 use crate::affinity;
@@ -10,7 +11,6 @@ use crate::error::BuildError;
 use crate::event::Event;
 use crate::processor::{Handler, Handling, Reacting, Reactor};
 use crate::producer::Producer;
-use crate::ring::{Ring, Shape, Slots};
 use crate::topology::{self, Node, Role};
 use crate::wait::{Wait, WhenFull};
 use parking_lot::Mutex;
@@ -42,6 +42,7 @@ pub struct BusBuilder<E: Event> {
     stages: Vec<Spec<E>>,
     links: Links,
     journal: JournalSide,
+    pub(super) place: Place,
 }
 
 impl<E: Event> Bus<E> {
@@ -55,6 +56,7 @@ impl<E: Event> Bus<E> {
             stages: Vec::new(),
             links: Links::default(),
             journal: JournalSide::default(),
+            place: Place::default(),
         }
     }
 }
@@ -117,7 +119,8 @@ impl<E: Event> BusBuilder<E> {
             wait: Wait::Auto,
         };
         let at = self.stages.len();
-        self.stages.push(Spec { node, causes: Vec::new(), make });
+        let is_rebuilt = role == Role::Journal;
+        self.stages.push(Spec { node, causes: Vec::new(), make, is_rebuilt });
         StageBuilder { spec: &mut self.stages[at] }
     }
 
@@ -130,7 +133,7 @@ impl<E: Event> BusBuilder<E> {
         &self.links
     }
 
-    /// Validates the graph, allocates and prefaults the ring, opens the journal, starts and pins
+    /// Validates the graph, makes and prefaults the ring, or adopts it, opens the journal, starts and pins
     /// the threads, runs the start hooks.
     ///
     /// # Errors
@@ -145,15 +148,14 @@ impl<E: Event> BusBuilder<E> {
         self.check_links()?;
 
         let mut journal = std::mem::take(&mut self.journal).open::<E>()?;
-        let start = journal.start();
-        let stride = Slots::<E>::stride(0);
-        let shape = Shape { capacity: self.capacity as u64, stride, fingerprint: E::FINGERPRINT };
-        let ring = Ring::new(shape, start)
-            .ok_or(BuildError::TooLarge { capacity: self.capacity, stride })?;
+        let names: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
+        let shape = place::shape::<E>(self.capacity);
+        let placed = std::mem::take(&mut self.place).open::<E>(shape, journal.start(), &names)?;
+        let Placed { ring, arrivals } = placed;
         if let Some(spec) = self.stages.iter_mut().find(|spec| spec.node.role == Role::Journal) {
             spec.make = journal.make();
         }
-        let assembly = Assembly { durable: journal.durable(), ring, plan, nodes, start };
+        let assembly = Assembly { durable: journal.durable(), ring, plan, nodes, arrivals };
         let (core, pollers) = assembly.run(self.stages, &self.links, journal.into_running())?;
         let producer = Producer::new(Arc::clone(&core.ring), 0, self.when_full);
         Ok((producer, Bus { core, pollers: Mutex::new(pollers), links: self.links }))

@@ -6,10 +6,13 @@ mod assembly;
 mod builder;
 #[cfg_attr(not(feature = "journal"), path = "no_journal.rs")]
 mod journal_side;
+mod place;
 mod report;
 mod stage;
 
 pub use builder::BusBuilder;
+pub use place::Adopted;
+pub(crate) use place::shape;
 pub use report::{Report, ShutdownError};
 pub use stage::StageBuilder;
 
@@ -53,6 +56,7 @@ struct Core {
     answers: Receiver<Answer>,
     failure: Arc<OnceLock<Failure>>,
     journal: journal_side::Running,
+    adopted: Option<Adopted>,
 }
 
 /// A stage of a running bus.

@@ -20,19 +20,38 @@
 //!   published with Release on its own account.
 //! - **R5** Nobody is lapped, and gates can come and go ([`gate`]).
 //! - **R6** What is safe to read comes from upstream cursors; what it is comes from the stamp.
+//! - **R8** The region holds no pointer, and whoever finds it in a named file can tell from its bytes
+//!   alone what was published ([`adopt`]).
 //!
 //! *Source*: the LMAX Disruptor; Vyukov's bounded queue for the stamp in the slot.
 
+#[cfg(not(loom))]
+mod adopt;
 mod claim;
+mod error;
 mod gate;
+mod memory;
+#[cfg_attr(not(all(target_os = "linux", not(any(loom, miri)))), path = "unnamed.rs")]
+mod named;
+mod names;
 mod region;
 mod slot;
 mod state;
 
+#[cfg(not(loom))]
+pub(crate) use adopt::{FoundGate, Plan};
 pub(crate) use claim::Single;
+pub use error::{RegionError, RegionFault};
 pub(crate) use gate::{GateIndex, Gates};
-pub(crate) use region::{Header, Region, Shape};
-pub(crate) use slot::{Slots, Stamp};
+pub use memory::{Grant, Granted, MemoryOptions};
+pub(crate) use named::create;
+#[cfg(not(loom))]
+pub(crate) use named::{open_observed, open_owned};
+pub(crate) use names::NAME_BYTES_MAX;
+pub(crate) use region::{Header, Producers, Region, Shape};
+#[cfg(not(loom))]
+pub(crate) use slot::is_valid;
+pub(crate) use slot::{ABORTED, SlotHead, Slots, Stamp};
 pub(crate) use state::Life;
 
 use crate::sequence::Sequence;
@@ -49,21 +68,40 @@ pub(crate) struct Ring {
 }
 
 impl Ring {
-    /// A ring of `shape` whose next event is `start`; `None` if it exceeds the address space.
-    pub(crate) fn new(shape: Shape, start: Sequence) -> Option<Arc<Self>> {
-        let region = Arc::new(Region::new(shape, start)?);
-        Some(Arc::new(Self { region, names: RwLock::new(Vec::new()), nobody: Arc::from("(left)") }))
+    /// The ring that lies in `region`.
+    pub(crate) fn over(region: Region) -> Arc<Self> {
+        let (region, names) = (Arc::new(region), RwLock::new(Vec::new()));
+        Arc::new(Self { region, names, nobody: Arc::from("(left)") })
     }
 
     /// Adds a consumer that starts at `from`; `None` if all gates are taken.
     pub(crate) fn join(&self, name: &Arc<str>, from: Sequence) -> Option<(GateIndex, Sequence)> {
         let mut names = self.names.write();
+        // A successor must not find a gate that is being joined under the name of who left it.
+        #[cfg(not(loom))]
+        self.forget_names();
         let (gate, at) = self.header().gate_table.join(from)?;
-        let unnamed: Arc<str> = Arc::from("");
-        let needed = names.len().max(gate.get() + 1);
-        names.resize(needed, unnamed);
-        names[gate.get()] = Arc::clone(name);
+        self.header().names.set(gate.get(), name);
+        remember(&mut names, gate, name);
         Some((gate, at))
+    }
+
+    /// Takes up the gate of a predecessor's consumer at `at`, which lies in the ring.
+    #[cfg(not(loom))]
+    pub(crate) fn resume(&self, gate: GateIndex, name: &Arc<str>, at: Sequence) {
+        self.header().gate_table.publish(gate, at);
+        remember(&mut self.names.write(), gate, name);
+    }
+
+    /// Clears the names of vacant gates.
+    #[cfg(not(loom))]
+    fn forget_names(&self) {
+        let table = &self.header().gate_table;
+        for gate in (0..Gates::COUNT).filter_map(|index| table.at(index)) {
+            if table.word(gate).is_none() {
+                self.header().names.clear(gate.get());
+            }
+        }
     }
 
     #[inline(always)]
@@ -99,6 +137,13 @@ impl Ring {
         gate.and_then(|gate| self.names.read().get(gate.get()).cloned())
             .unwrap_or_else(|| Arc::clone(&self.nobody))
     }
+}
+
+/// Keeps the name of `gate` for errors, which allocate nothing.
+fn remember(names: &mut Vec<Arc<str>>, gate: GateIndex, name: &Arc<str>) {
+    let needed = names.len().max(gate.get() + 1);
+    names.resize(needed, Arc::from(""));
+    names[gate.get()] = Arc::clone(name);
 }
 
 impl core::fmt::Debug for Ring {

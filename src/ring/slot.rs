@@ -18,7 +18,8 @@ use core::{marker::PhantomData, mem::size_of, ops::Range, ptr::NonNull};
 use rkyv::Archived;
 use std::sync::Arc;
 
-const ABORTED: u64 = 1 << 63;
+/// The bit of a stamp that says *aborted*.
+pub(crate) const ABORTED: u64 = 1 << 63;
 const LINE_BYTES: usize = 64;
 
 /// The stamp, and under loom the watch over the payload behind it.
@@ -34,6 +35,28 @@ const _: () = assert!(size_of::<SlotHead>() == 8);
 impl SlotHead {
     pub(crate) fn never_written() -> Self {
         Self { stamp: AtomicU64::new(0), payload: UnsafeCell::new(()) }
+    }
+
+    /// The head of the slot of `sequence`.
+    pub(crate) fn of(region: &Region, sequence: Sequence) -> &Self {
+        let head = region.slot_ptr(sequence.get() & (region.shape().capacity - 1)).cast::<Self>();
+        // SAFETY: the start of a slot, aligned to 8, initialised, alive as long as the region; any
+        // word is a stamp.
+        unsafe { head.as_ref() }
+    }
+
+    /// The stamp as it stands, whoever wrote it. Nothing is read on its account but behind a fence.
+    #[inline]
+    pub(crate) fn word(&self) -> u64 {
+        // ORDERING: Relaxed; a successor is alone with the region, an observer fences by itself.
+        self.stamp.load(Ordering::Relaxed)
+    }
+
+    /// Publishes `sequence` as aborted.
+    pub(crate) fn abort(&self, sequence: Sequence) {
+        // ORDERING: Release; pairs with the Acquire in `Slots::stamp`, so that a consumer which skips
+        // the slot and gives it back happens after this producer's half-written bytes.
+        self.stamp.store((sequence.get() + 1) | ABORTED, Ordering::Release);
     }
 }
 
@@ -70,7 +93,7 @@ impl<E: Event> Clone for Slots<E> {
 }
 
 impl<E: Event> Slots<E> {
-    const PAYLOAD_OFFSET: usize =
+    pub(crate) const PAYLOAD_OFFSET: usize =
         size_of::<SlotHead>().next_multiple_of(<E::Codec as Codec<E>>::ALIGN);
 
     /// Bytes from one slot to the next: no slot straddles a line, none is padded to one.
@@ -152,9 +175,7 @@ impl<E: Event> Slots<E> {
 
     /// Publishes `sequence` as aborted.
     pub(crate) fn abort(&self, sequence: Sequence) {
-        // ORDERING: Release; pairs with the Acquire in `stamp`, so that a consumer which skips the
-        // slot and gives it back happens after this producer's half-written bytes.
-        self.head(sequence).stamp.store((sequence.get() + 1) | ABORTED, Ordering::Release);
+        self.head(sequence).abort(sequence);
     }
 
     /// Publishes a batch, its last slot first (R4).
@@ -221,6 +242,20 @@ impl<E: Event> Slots<E> {
             unsafe { <E::Codec as Codec<E>>::bytes(self.payload(sequence)) }
         })
     }
+}
+
+/// Whether the bytes in the slot of `sequence` are a valid event: asked of a region that somebody else
+/// has written, as one would ask of bytes from a disk.
+#[cfg(not(loom))]
+pub(crate) fn is_valid<E: Event>(region: &Region, sequence: Sequence) -> bool {
+    let shape = region.shape();
+    let slot = region.slot_ptr(sequence.get() & (shape.capacity - 1));
+    // SAFETY: the stride covers the payload's offset and bytes (`Slots::stride`).
+    let payload = unsafe { slot.add(shape.payload_at) };
+    // SAFETY: in bounds as above, initialised; the region's lock is held and no producer runs, so
+    // nobody writes it meanwhile.
+    let bytes = unsafe { core::slice::from_raw_parts(payload.as_ptr(), shape.payload_bytes) };
+    <E::Codec as Codec<E>>::view_checked(bytes).is_some()
 }
 
 impl<E: Event> core::fmt::Debug for Slots<E> {
