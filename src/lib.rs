@@ -102,6 +102,8 @@ mod journaler;
 #[cfg(loom)]
 #[doc(hidden)]
 pub mod model;
+#[cfg(not(loom))]
+mod observer;
 mod poller;
 mod processor;
 mod producer;
@@ -130,6 +132,8 @@ pub use journal::{
     Cut, JournalError, JournalHandle, JournalOptions, JournalStats, OpenJournal, Record,
     RecordKind, Replay,
 };
+#[cfg(not(loom))]
+pub use observer::{ConsumerLag, Observed, Observer};
 pub use poller::{Batch, Polled, Poller};
 pub use processor::{Failure, Handler, Reactor};
 pub use producer::{Claim, Filled, Producer};

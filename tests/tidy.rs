@@ -44,6 +44,7 @@ const PLACES: &[Place] = &[
     ("ring/mod.rs", 3, Ring),
     ("ring/claim.rs", 3, Ring),
     ("ring/adopt.rs", 3, Ring),
+    ("ring/adopt/tests.rs", 3, Ring),
     ("ring/named.rs", 3, Ring),
     ("ring/unnamed.rs", 3, Ring),
     ("ring/gate.rs", 2, Ring),
@@ -105,6 +106,7 @@ const UNSAFE: &[&str] = &[
     "src/journal/recovery.rs",
     "src/journal/writer.rs",
     "src/model.rs",
+    "src/observer.rs",
     "src/poller.rs",
     "src/producer.rs",
     "src/ring/memory.rs",
@@ -116,6 +118,7 @@ const UNSAFE: &[&str] = &[
 const ORDERINGS: &[&str] = &[
     "src/cursor.rs",
     "src/journal/map.rs",
+    "src/observer.rs",
     "src/ring/gate.rs",
     "src/ring/gate/found.rs",
     "src/ring/names.rs",

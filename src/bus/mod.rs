@@ -12,6 +12,7 @@ mod stage;
 
 pub use builder::BusBuilder;
 pub use place::Adopted;
+#[cfg(not(loom))]
 pub(crate) use place::shape;
 pub use report::{Report, ShutdownError};
 pub use stage::StageBuilder;

@@ -174,29 +174,48 @@ impl Plan {
 
     /// Does it. Each store leaves a region that a next successor reads to the same end.
     pub(crate) fn carry_out(self, region: &mut Region, producers: Producers) -> Found {
-        let Self { found, nameless } = self;
-        if let Some(batch) = &found.torn_batch {
-            for sequence in (batch.start.get()..batch.end.get()).rev().map(Sequence::new) {
-                SlotHead::of(region, sequence).abort(sequence);
-            }
-        }
-        for &sequence in &found.torn_claims {
-            SlotHead::of(region, sequence).abort(sequence);
-        }
+        self.stores().for_each(|store| store.apply(region));
         let header = region.header();
-        for gate in nameless {
-            header.gate_table.leave(gate);
-        }
-        for FoundGate { gate, at, .. } in &found.gates {
-            header.gate_table.publish(*gate, *at);
-            header.gate_table.reach(gate.get() + 1);
-        }
-        header.claimed.raise(found.end);
         header.state.reopen();
         header.roll.reset();
         header.journal_end.reset();
         region.set_producers(producers);
-        found
+        self.found
+    }
+
+    /// What is to be stored, in this order.
+    fn stores(&self) -> impl Iterator<Item = Store> {
+        let batch = self.found.torn_batch.iter();
+        let backwards = batch.flat_map(|batch| (batch.start.get()..batch.end.get()).rev());
+        let claims = self.found.torn_claims.iter().map(|claim| claim.get());
+        let aborts = backwards.chain(claims).map(|n| Store::Abort(Sequence::new(n)));
+        let leaves = self.nameless.iter().map(|gate| Store::Leave(*gate));
+        let gates = self.found.gates.iter().map(|found| Store::Gate(found.gate, found.at));
+        aborts.chain(leaves).chain(gates).chain([Store::Claimed(self.found.end)])
+    }
+}
+
+/// One store of a successor.
+#[derive(Clone, Copy, Debug)]
+enum Store {
+    Abort(Sequence),
+    Leave(GateIndex),
+    Gate(GateIndex, Sequence),
+    Claimed(Sequence),
+}
+
+impl Store {
+    fn apply(self, region: &Region) {
+        let header = region.header();
+        match self {
+            Self::Abort(sequence) => SlotHead::of(region, sequence).abort(sequence),
+            Self::Leave(gate) => header.gate_table.leave(gate),
+            Self::Gate(gate, at) => {
+                header.gate_table.publish(gate, at);
+                header.gate_table.reach(gate.get() + 1);
+            }
+            Self::Claimed(end) => header.claimed.raise(end),
+        }
     }
 }
 
@@ -261,3 +280,6 @@ fn walk(
     let (oldest, gates) = (Sequence::new(limit), Vec::new());
     Ok(Found { oldest, end, torn_claims, torn_batch, gates })
 }
+
+#[cfg(test)]
+mod tests;

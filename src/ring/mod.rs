@@ -48,10 +48,12 @@ pub(crate) use named::create;
 #[cfg(not(loom))]
 pub(crate) use named::{open_observed, open_owned};
 pub(crate) use names::NAME_BYTES_MAX;
+#[cfg(not(loom))]
+pub(crate) use region::ANY_CAPACITY;
 pub(crate) use region::{Header, Producers, Region, Shape};
 #[cfg(not(loom))]
-pub(crate) use slot::is_valid;
-pub(crate) use slot::{ABORTED, SlotHead, Slots, Stamp};
+pub(crate) use slot::{ABORTED, SlotHead, is_valid};
+pub(crate) use slot::{Slots, Stamp};
 pub(crate) use state::Life;
 
 use crate::sequence::Sequence;

@@ -44,6 +44,10 @@ const LAYOUT_VERSION: u32 = 2;
 /// Bytes of an event's name that are kept; the fingerprint tells longer ones apart.
 const EVENT_NAME_BYTES: usize = 64;
 
+/// The capacity of a shape that fits a region of any capacity.
+#[cfg(not(loom))]
+pub(crate) const ANY_CAPACITY: usize = 0;
+
 /// How the producers of a ring win sequences: what a successor must know to read its stamps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
@@ -255,14 +259,24 @@ impl Region {
     /// The region that lies in `memory`, as far as size and identity can tell. Cursors and stamps
     /// may be anything yet. Gives how its producers won their sequences.
     #[cfg(not(loom))]
-    pub(crate) fn found(memory: Memory, shape: Shape) -> Result<(Self, Producers), RegionFault> {
+    pub(crate) fn found(
+        memory: Memory,
+        mut shape: Shape,
+    ) -> Result<(Self, Producers), RegionFault> {
         let truncated = |needed| RegionFault::Truncated { bytes: memory.bytes(), needed };
         if memory.bytes() < size_of::<Header>() {
             return Err(truncated(size_of::<Header>()));
         }
         // SAFETY: in bounds as just checked; aligned to a page; any bytes are an `Identity`.
         let identity = unsafe { memory.base().cast::<Identity>().read() };
+        if shape.capacity == ANY_CAPACITY as u64 {
+            shape.capacity = identity.capacity;
+        }
         let producers = identity.check(shape)?;
+        if !shape.capacity.is_power_of_two() || shape.capacity < 2 {
+            let (field, found) = ("capacity", shape.capacity);
+            return Err(RegionFault::Shape { field, found, expected: 2 });
+        }
         let needed = shape.bytes().unwrap_or(usize::MAX);
         if memory.bytes() < needed {
             return Err(truncated(needed));

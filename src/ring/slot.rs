@@ -52,6 +52,14 @@ impl SlotHead {
         self.stamp.load(Ordering::Relaxed)
     }
 
+    /// Publishes the bytes of `sequence`.
+    #[inline(always)]
+    pub(crate) fn publish(&self, sequence: Sequence) {
+        // ORDERING: Release; pairs with the Acquire in `Slots::stamp`. Publishes the bytes written by
+        // `Slots::write`, and in a batch those of every later slot, which are stamped before.
+        self.stamp.store(sequence.get() + 1, Ordering::Release);
+    }
+
     /// Publishes `sequence` as aborted.
     pub(crate) fn abort(&self, sequence: Sequence) {
         // ORDERING: Release; pairs with the Acquire in `Slots::stamp`, so that a consumer which skips
@@ -168,9 +176,7 @@ impl<E: Event> Slots<E> {
     /// Publishes the slot of `sequence`.
     #[inline(always)]
     pub(crate) fn publish(&self, sequence: Sequence) {
-        // ORDERING: Release; pairs with the Acquire in `stamp`. Publishes the bytes written by
-        // `write`, and in a batch those of every later slot, which are stamped before.
-        self.head(sequence).stamp.store(sequence.get() + 1, Ordering::Release);
+        self.head(sequence).publish(sequence);
     }
 
     /// Publishes `sequence` as aborted.
