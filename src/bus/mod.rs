@@ -300,6 +300,8 @@ impl Core {
 
 impl Drop for Core {
     fn drop(&mut self) {
+        // Also where nothing runs: pollers that are dropped from now on leave their cursors behind.
+        self.advance(Life::Halted);
         if !self.threads.is_empty() {
             self.end(Drain::Halt);
         }
