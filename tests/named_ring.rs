@@ -1,5 +1,6 @@
 //! A ring that outlives its process: what was returned is there, nothing is invented.
 #![cfg(target_os = "linux")]
+#![allow(clippy::print_stderr, reason = "a skipped test says so, and what ten thousand kills hit")]
 
 #[path = "named_ring/child.rs"]
 mod child;
@@ -389,6 +390,7 @@ mod at {
 }
 
 #[test]
+#[allow(clippy::host_endian_bytes, reason = "a region's numbers are native")]
 fn garbled_bytes_are_refused_by_what_is_wrong_and_stay_as_they_are() {
     let Some(tmpfs) = Tmpfs::new("garbled") else { return };
     let (mut producer, bus) = named(&tmpfs.ring(), &["book"]);
@@ -563,4 +565,36 @@ impl Plan {
             }
         }
     }
+}
+
+#[derive(rkyv::Archive, rkyv::Serialize, Event)]
+#[event(name = "test.choice", version = 1)]
+struct Choice {
+    is_bid: bool,
+}
+
+#[test]
+fn a_published_slot_that_holds_no_event_is_refused_by_sequence_and_slot() {
+    let Some(tmpfs) = Tmpfs::new("bytes") else { return };
+    let mut builder = Bus::<Choice>::builder(8);
+    builder.named(tmpfs.ring()).poller("book");
+    let (mut producer, mut bus) = builder.start().expect("a new ring");
+    let mut book = bus.take_poller("book").expect("named");
+    for _ in 0..11 {
+        producer.publish(&Choice { is_bid: true }).expect("room");
+        let Polled::Batch(mut batch) = book.poll() else { panic!("published") };
+        assert!(batch.next().is_some());
+    }
+    let file = File::options().write(true).open(tmpfs.ring()).expect("open");
+    // The slot of event 10 is slot 2; of 16 bytes, 8 of them its stamp. A bool is no 2.
+    file.write_all_at(&[2], at::SLOTS + 2 * 16 + 8).expect("garbled");
+    let mut observer = Observer::<Choice>::attach(tmpfs.ring()).expect("a sound header");
+    let refused = std::iter::repeat_with(|| observer.poll().map(drop)).take(12);
+    let texts: Vec<String> = refused.filter_map(|r| r.err().map(|e| e.to_string())).collect();
+    assert!(texts.len() == 1 && texts[0].contains("slot 2 of event 10"), "{texts:?}");
+    drop((producer, bus, book));
+    let mut builder = Bus::<Choice>::builder(8);
+    builder.adopt(tmpfs.ring()).poller("book");
+    let text = builder.start().expect_err("no event").to_string();
+    assert!(text.contains("slot 2 of event 10 holds no valid event"), "{text}");
 }

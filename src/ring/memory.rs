@@ -87,6 +87,7 @@ impl Memory {
         self.base
     }
 
+    #[cfg(not(loom))]
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }

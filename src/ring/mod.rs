@@ -29,6 +29,9 @@
 mod adopt;
 mod claim;
 mod error;
+#[cfg(any(test, fuzzing))]
+#[cfg(not(loom))]
+pub(crate) mod fuzzing;
 mod gate;
 mod memory;
 #[cfg_attr(not(all(target_os = "linux", not(any(loom, miri)))), path = "unnamed.rs")]

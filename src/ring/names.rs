@@ -134,6 +134,4 @@ impl Names {
     }
 
     pub(crate) fn set(&self, _gate: usize, _name: &str) {}
-
-    pub(crate) fn clear(&self, _gate: usize) {}
 }

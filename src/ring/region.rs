@@ -27,7 +27,9 @@
 
 use crate::cursor::Cursor;
 use crate::event::SchemaId;
-use crate::ring::error::{RegionError, RegionFault};
+use crate::ring::error::RegionError;
+#[cfg(not(loom))]
+use crate::ring::error::RegionFault;
 use crate::ring::gate::Gates;
 use crate::ring::memory::{Granted, Memory, MemoryOptions, PAGE_BYTES};
 use crate::ring::names::Names;
@@ -344,6 +346,12 @@ impl Region {
         // SAFETY: the header is in bounds (`found`), and `&mut` says that no reference to it is left.
         let header = unsafe { self.memory.base().cast::<Header>().as_mut() };
         header.identity.producers = producers as u32;
+    }
+
+    /// The first byte of all.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn memory_base(&self) -> NonNull<u8> {
+        self.memory.base()
     }
 
     /// The first bytes of the slot at `index`.

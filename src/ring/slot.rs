@@ -38,6 +38,7 @@ impl SlotHead {
     }
 
     /// The head of the slot of `sequence`.
+    #[cfg(not(loom))]
     pub(crate) fn of(region: &Region, sequence: Sequence) -> &Self {
         let head = region.slot_ptr(sequence.get() & (region.shape().capacity - 1)).cast::<Self>();
         // SAFETY: the start of a slot, aligned to 8, initialised, alive as long as the region; any
@@ -46,6 +47,7 @@ impl SlotHead {
     }
 
     /// The stamp as it stands, whoever wrote it. Nothing is read on its account but behind a fence.
+    #[cfg(not(loom))]
     #[inline]
     pub(crate) fn word(&self) -> u64 {
         // ORDERING: Relaxed; a successor is alone with the region, an observer fences by itself.

@@ -183,7 +183,7 @@ pub(crate) fn work() {
     // Ends with its parent, whatever happens to it.
     std::thread::spawn(|| {
         let _ = std::io::stdin().read_line(&mut String::new());
-        std::process::exit(0);
+        std::process::abort();
     });
     publish(producer, pollers, &page, seed.parse().expect("a seed"));
 }
