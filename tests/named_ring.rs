@@ -4,6 +4,9 @@
 
 #[path = "named_ring/child.rs"]
 mod child;
+#[cfg(feature = "journal")]
+#[path = "named_ring/journal.rs"]
+mod journal;
 
 use child::{Call, Entry, Page, SLOTS, Word, Work, builder, mix};
 use std::fs::File;
