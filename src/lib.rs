@@ -106,6 +106,8 @@ mod journaler;
 #[cfg(loom)]
 #[doc(hidden)]
 pub mod model;
+#[cfg(not(loom))]
+mod observer;
 mod poller;
 mod processor;
 mod producer;
@@ -125,8 +127,8 @@ mod wait;
 mod waker;
 
 pub use bus::{
-    Bus, BusBuilder, Counters, Description, Drain, Fits, From, GateLine, Link, Linked, Placement,
-    Report, ShutdownError, StageBuilder,
+    Adopted, Bus, BusBuilder, Counters, Description, Drain, Fits, From, GateLine, Link, Linked,
+    Placement, Report, ShutdownError, StageBuilder,
 };
 pub use control::{KillSwitch, OnPanic, StageFaults};
 pub use error::*;
@@ -139,12 +141,15 @@ pub use journal::{
     Cut, JournalError, JournalHandle, JournalOptions, JournalStats, OpenJournal, Record,
     RecordKind, Replay,
 };
+#[cfg(not(loom))]
+pub use observer::{ConsumerLag, Observed, Observer};
 pub use poller::{Batch, Polled, Poller};
 pub use processor::{Failure, Handler, Reactor};
 pub use producer::{BatchClaim, Claim, Filled, MultiProducer, Producer, Within};
 #[cfg(feature = "journal")]
 pub use recovered::{Progress, Recovered, Recovery, RecoveryError};
 pub use ring::{Claims, Multi, Single};
+pub use ring::{Grant, Granted, MemoryOptions, RegionError, RegionFault};
 pub use rkyv;
 pub use sequence::{ArchivedSequence, Sequence};
 #[cfg(feature = "journal")]

@@ -257,7 +257,10 @@ impl<E: Event> Poller<E> {
 
 impl<E: Event> Drop for Poller<E> {
     fn drop(&mut self) {
-        self.leave();
+        // In a named ring the cursors of a bus that ends are its successor's.
+        if !self.ring.region().is_named() || self.ring.life() == Life::Open {
+            self.leave();
+        }
     }
 }
 

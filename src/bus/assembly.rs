@@ -5,6 +5,7 @@
 use super::describe::Description;
 use super::farewell::Farewell;
 use super::journal_side::Running;
+use super::place::Arrivals;
 use super::stage::Spec;
 use super::{Answer, Core, Links, StageLine};
 use crate::affinity;
@@ -32,7 +33,7 @@ pub(super) struct Assembly {
     pub(super) slot_bytes: usize,
     pub(super) plan: Plan,
     pub(super) nodes: Vec<Node>,
-    pub(super) start: Sequence,
+    pub(super) arrivals: Arrivals,
     pub(super) description: Description,
 }
 
@@ -42,17 +43,20 @@ type Ready = Result<(), BuildError>;
 impl Assembly {
     /// Joins every gate, then starts every thread.
     pub(super) fn run<E: Event>(
-        self,
+        mut self,
         mut specs: Vec<Spec<E>>,
         links: &Links,
         journal: Running,
     ) -> Result<(Core, Vec<Poller<E>>), BuildError> {
-        let stages = self.join_gates()?;
+        let is_rebuilt: Vec<bool> = specs.iter().map(|spec| spec.is_rebuilt).collect();
+        let (stages, starts) = self.join_gates(&is_rebuilt)?;
         self.resolve(links, &stages);
         let mut waiting: Vec<Option<Poller<E>>> = specs
             .iter_mut()
             .enumerate()
-            .map(|(at, spec)| Some(self.poller(at, std::mem::take(&mut spec.causes), &stages)))
+            .map(|(at, spec)| {
+                Some(self.poller(at, std::mem::take(&mut spec.causes), &stages, starts[at]))
+            })
             .collect();
 
         let failure = Arc::new(OnceLock::new());
@@ -63,17 +67,17 @@ impl Assembly {
         let (ring, threads) = (Arc::clone(&self.ring), Vec::new());
         let description = self.description.clone();
         let fails = Arc::clone(&fail);
-        let waker = None;
         let mut core = Core {
             ring,
             stages,
             description,
             threads,
-            waker,
+            waker: None,
             answers,
             failure,
             fail: fails,
             journal,
+            adopted: None,
         };
         for (number, thread) in self.plan.threads.iter().enumerate() {
             let stages = thread.stages.iter().map(|&at| {
@@ -97,22 +101,32 @@ impl Assembly {
         drop((ready, done));
         is_ready.iter().collect::<Ready>()?;
         core.waker = self.start_waker(&core.stages)?;
+        core.adopted = self.arrivals.into_adopted();
         Ok((core, waiting.into_iter().flatten().collect()))
     }
 
-    /// Takes a gate for each stage, in the order of declaration.
-    fn join_gates(&self) -> Result<Vec<StageLine>, BuildError> {
-        let join = |node: &Node| {
+    /// Takes a gate for each stage, in the order of declaration; also gives where each begins.
+    fn join_gates(
+        &mut self,
+        is_rebuilt: &[bool],
+    ) -> Result<(Vec<StageLine>, Vec<Sequence>), BuildError> {
+        let Self { ring, nodes, arrivals, .. } = self;
+        let names: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
+        arrivals.give_up(ring, &names);
+        let stand = |(node, &is_rebuilt): (&Node, &bool)| -> Result<_, BuildError> {
             let name: Arc<str> = Arc::from(node.name.as_str());
-            let (gate, _) = self.ring.join(&name, self.start).ok_or(BuildError::TooManyStages {
-                stages: self.nodes.len(),
+            let stands = arrivals.stand(ring, &name, is_rebuilt);
+            let (gate, start) = stands.ok_or(BuildError::TooManyStages {
+                stages: nodes.len(),
                 gates: crate::ring::Gates::COUNT,
             })?;
-            let cursor = CursorRef::Gate(Arc::clone(&self.ring), gate);
+            let cursor = CursorRef::Gate(Arc::clone(ring), gate);
             let control = Control::new(node.on_panic, node.switch.clone());
-            Ok(StageLine { name, cursor, is_callers: node.role == Role::Poller, control })
+            let is_callers = node.role == Role::Poller;
+            Ok((StageLine { name, cursor, is_callers, control }, start))
         };
-        self.nodes.iter().map(join).collect()
+        let stages: Result<Vec<_>, BuildError> = nodes.iter().zip(is_rebuilt).map(stand).collect();
+        Ok(stages?.into_iter().unzip())
     }
 
     /// Tells stages of other buses where this bus's journal stands.
@@ -183,6 +197,7 @@ impl Assembly {
         at: usize,
         causes: Vec<CauseGate<E>>,
         stages: &[StageLine],
+        start: Sequence,
     ) -> Poller<E> {
         let upstream = self.upstream(at, stages);
         // The journal's cursor is a promise to other buses too: it is never given up.
@@ -191,7 +206,7 @@ impl Assembly {
         let CursorRef::Gate(_, gate) = cursor else { unreachable!("stages stand at gates") };
         let barrier = Barrier { upstream, causes };
         let (ring, slot_bytes) = (&self.ring, self.slot_bytes);
-        let mut poller = Poller::new(ring, name, slot_bytes, *gate, self.start, barrier, is_leaf);
+        let mut poller = Poller::new(ring, name, slot_bytes, *gate, start, barrier, is_leaf);
         if let Some(events_max) = self.nodes[at].batch_events_max {
             poller.limit_batches(events_max);
         }

@@ -4,6 +4,7 @@
 use super::assembly::Assembly;
 use super::describe::Description;
 use super::journal_side::JournalSide;
+use super::place::{self, Place, Placed};
 use super::stage::{Make, Spec, StageBuilder};
 use super::{Bus, Links};
 use crate::affinity;
@@ -11,7 +12,7 @@ use crate::error::BuildError;
 use crate::event::{self, Codec, Event};
 use crate::processor::{Handler, Handling, Reacting, Reactor};
 use crate::producer::{MultiProducer, Producer};
-use crate::ring::{Ring, Shape, Slots};
+use crate::ring::Producers;
 use crate::topology::{self, Node, Role};
 use crate::wait::{Wait, WhenFull};
 use parking_lot::Mutex;
@@ -49,6 +50,7 @@ pub struct BusBuilder<E: Event> {
     pub(super) groups: Vec<(String, Vec<String>)>,
     links: Links,
     journal: JournalSide,
+    pub(super) place: Place,
 }
 
 impl<E: Event> Bus<E> {
@@ -64,6 +66,7 @@ impl<E: Event> Bus<E> {
             groups: Vec::new(),
             links: Links::default(),
             journal: JournalSide::default(),
+            place: Place::default(),
         }
     }
 }
@@ -126,7 +129,8 @@ impl<E: Event> BusBuilder<E> {
     ) -> StageBuilder<'_, E> {
         let node = Node::new(name, role);
         let at = self.stages.len();
-        self.stages.push(Spec { node, causes: Vec::new(), make });
+        let is_rebuilt = role == Role::Journal;
+        self.stages.push(Spec { node, causes: Vec::new(), make, is_rebuilt });
         StageBuilder { spec: &mut self.stages[at] }
     }
 
@@ -139,14 +143,14 @@ impl<E: Event> BusBuilder<E> {
         &self.links
     }
 
-    /// Validates the graph, allocates and prefaults the ring, opens the journal, starts and pins
+    /// Validates the graph, makes and prefaults the ring, or adopts it, opens the journal, starts and pins
     /// the threads, runs the start hooks.
     ///
     /// # Errors
     /// [`BuildError`]; nothing runs then. A journal that was created for the bus stays, empty.
     pub fn start(self) -> Result<(Producer<E>, Bus<E>), BuildError> {
         let when_full = self.when_full;
-        let bus = self.assemble()?;
+        let bus = self.assemble(Producers::Single)?;
         Ok((Producer::single(Arc::clone(&bus.core.ring), bus.slot_bytes, when_full), bus))
     }
 
@@ -157,11 +161,11 @@ impl<E: Event> BusBuilder<E> {
     /// As [`BusBuilder::start`].
     pub fn start_multi(self) -> Result<(MultiProducer<E>, Bus<E>), BuildError> {
         let when_full = self.when_full;
-        let bus = self.assemble()?;
+        let bus = self.assemble(Producers::Multi)?;
         Ok((Producer::multi(Arc::clone(&bus.core.ring), bus.slot_bytes, when_full), bus))
     }
 
-    fn assemble(mut self) -> Result<Bus<E>, BuildError> {
+    fn assemble(mut self, producers: Producers) -> Result<Bus<E>, BuildError> {
         if !self.capacity.is_power_of_two() || self.capacity < 2 {
             let next = self.capacity.max(2).checked_next_power_of_two().unwrap_or(1 << 62);
             return Err(BuildError::Capacity { asked: self.capacity, next });
@@ -173,18 +177,18 @@ impl<E: Event> BusBuilder<E> {
         self.check_links()?;
 
         let mut journal = std::mem::take(&mut self.journal).open::<E>()?;
-        let start = journal.start();
-        let stride = Slots::<E>::stride(slot_bytes);
-        let shape = Shape { capacity: self.capacity as u64, stride, fingerprint: E::FINGERPRINT };
+        let names: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
+        let shape = place::shape::<E>(self.capacity, slot_bytes, producers);
         let is_direct = nodes.iter().any(|node| node.wait == Wait::DirectWake);
-        let ring = Ring::new(shape, start, is_direct)
-            .ok_or(BuildError::TooLarge { capacity: self.capacity, stride })?;
+        let place = std::mem::take(&mut self.place);
+        let Placed { ring, arrivals } =
+            place.open::<E>(shape, journal.start(), &names, is_direct)?;
         if let Some(spec) = self.stages.iter_mut().find(|spec| spec.node.role == Role::Journal) {
             spec.make = journal.make();
         }
         let durable = journal.durable();
         let description = Description::new(&ring, &nodes, &plan, self.when_full);
-        let assembly = Assembly { durable, ring, slot_bytes, plan, nodes, start, description };
+        let assembly = Assembly { durable, ring, slot_bytes, plan, nodes, arrivals, description };
         let (core, pollers) = assembly.run(self.stages, &self.links, journal.into_running())?;
         Ok(Bus { core, slot_bytes, pollers: Mutex::new(pollers), links: self.links })
     }

@@ -50,15 +50,23 @@ pub(super) fn died(thread: &str, stages: &[Arc<str>]) -> Failure {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    use super::super::shape;
     use super::*;
-    use crate::ring::Shape;
+    use crate::ring::{MemoryOptions, Producers, Region};
     use crate::sequence::Sequence;
     use parking_lot::Mutex;
 
+    #[derive(rkyv::Archive, rkyv::Serialize, crate::Event)]
+    #[event(name = "test.tick", version = 1)]
+    struct Tick {
+        value: u64,
+    }
+
     #[test]
     fn a_thread_that_unwinds_halts_its_bus_and_still_answers() {
-        let shape = Shape { capacity: 2, stride: 64, fingerprint: 0 };
-        let ring = Ring::new(shape, Sequence::ZERO, false).expect("a small ring");
+        let shape = shape::<Tick>(2, 0, Producers::Single);
+        let region = Region::anonymous(shape, Sequence::ZERO, MemoryOptions::new());
+        let ring = Ring::over(region.expect("a small ring"), false);
         ring.header().roll.enter(1);
         let failure = Arc::new(Mutex::new(None));
         let (done, answers) = crossbeam_channel::bounded(1);

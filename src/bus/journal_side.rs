@@ -68,8 +68,9 @@ impl JournalSide {
 }
 
 impl OpenSide {
-    pub(super) fn start(&self) -> Sequence {
-        self.start
+    /// The sequence at which the journal goes on, if there is one.
+    pub(super) fn start(&self) -> Option<Sequence> {
+        self.durable.as_ref().map(|_| self.start)
     }
 
     pub(super) fn durable(&self) -> Option<CursorRef> {
@@ -148,7 +149,7 @@ impl<E: Event> BusBuilder<E> {
         self.journal_side().jobs.extend(job.map(|job| (name.to_owned(), job)));
         let stage =
             self.stage(name, Role::Handler, handler, |handler| Box::new(handler.into_state()));
-        stage.needs_journal(needs_journal).has_state()
+        stage.needs_journal(needs_journal).has_state().rebuilt()
     }
 }
 

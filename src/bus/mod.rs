@@ -11,12 +11,16 @@ mod joining;
 #[cfg_attr(not(feature = "journal"), path = "no_journal.rs")]
 mod journal_side;
 mod operate;
+mod place;
 mod report;
 mod stage;
 
 pub use builder::BusBuilder;
 pub use describe::{Description, Fits, GateLine, Placement};
 pub use joining::From;
+pub use place::Adopted;
+#[cfg(not(loom))]
+pub(crate) use place::shape;
 pub use report::{Report, ShutdownError};
 pub use stage::StageBuilder;
 
@@ -65,6 +69,7 @@ struct Core {
     failure: Arc<OnceLock<Failure>>,
     fail: Fail,
     journal: journal_side::Running,
+    adopted: Option<Adopted>,
 }
 
 /// A stage of a running bus.
@@ -352,6 +357,8 @@ impl Core {
 
 impl Drop for Core {
     fn drop(&mut self) {
+        // Also where nothing runs: pollers that are dropped from now on leave their cursors behind.
+        self.advance(Life::Halted);
         if !self.threads.is_empty() {
             self.end(Drain::Halt);
         }

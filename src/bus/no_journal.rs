@@ -26,8 +26,8 @@ impl JournalSide {
 }
 
 impl OpenSide {
-    pub(super) fn start(&self) -> Sequence {
-        Sequence::ZERO
+    pub(super) fn start(&self) -> Option<Sequence> {
+        None
     }
 
     pub(super) fn durable(&self) -> Option<CursorRef> {

@@ -21,6 +21,8 @@ pub(super) struct Spec<E: Event> {
     pub(super) causes: Vec<CauseGate<E>>,
     /// `None` for pollers.
     pub(super) make: Option<Make<E>>,
+    /// Its state covers what the journal holds, so in an adopted ring it goes on where that ends.
+    pub(super) is_rebuilt: bool,
 }
 
 /// One stage of a bus that is being described.
@@ -94,6 +96,12 @@ impl<E: Event> StageBuilder<'_, E> {
     #[cfg(feature = "journal")]
     pub(super) fn needs_journal(self, needs_journal: bool) -> Self {
         self.spec.node.needs_journal = needs_journal;
+        self
+    }
+
+    #[cfg(feature = "journal")]
+    pub(super) fn rebuilt(self) -> Self {
+        self.spec.is_rebuilt = true;
         self
     }
 

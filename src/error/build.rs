@@ -113,6 +113,8 @@ pub enum BuildError {
         /// The most that would do.
         most: usize,
     },
+    /// The ring did not get its memory, or was not adopted.
+    Region(crate::ring::RegionError),
     /// The journal could not be opened or started.
     #[cfg(feature = "journal")]
     Journal(crate::journal::JournalError),
@@ -176,6 +178,7 @@ impl fmt::Display for BuildError {
             Self::SlotBytes { asked, most } => {
                 write!(f, "slots of {asked} bytes exceed what an archive can have; at most {most}")
             }
+            Self::Region(error) => error.fmt(f),
             #[cfg(feature = "journal")]
             Self::Journal(error) => error.fmt(f),
         }
@@ -186,10 +189,17 @@ impl std::error::Error for BuildError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Thread { source, .. } => Some(source),
+            Self::Region(error) => Some(error),
             #[cfg(feature = "journal")]
             Self::Journal(error) => Some(error),
             _ => None,
         }
+    }
+}
+
+impl From<crate::ring::RegionError> for BuildError {
+    fn from(error: crate::ring::RegionError) -> Self {
+        Self::Region(error)
     }
 }
 

@@ -144,6 +144,10 @@ pub trait Codec<E: Archive>: sealed::Sealed + Send + Sync + 'static {
     /// `bytes` is aligned to [`Codec::ALIGN`]; `None` if it is not, or holds no valid archive.
     #[doc(hidden)]
     fn view_checked(bytes: &[u8]) -> Option<&Archived<E>>;
+
+    /// As `view_checked`, for a whole payload of [`Codec::slot_bytes`], prefix included.
+    #[doc(hidden)]
+    fn view_payload_checked(payload: &[u8]) -> Option<&Archived<E>>;
 }
 
 /// The codec of [`Inline`] events: the slot holds `E::Archived` itself.
@@ -214,6 +218,10 @@ where
             return None;
         }
         rkyv::api::low::access::<Archived<E>, Failure>(bytes).ok()
+    }
+
+    fn view_payload_checked(payload: &[u8]) -> Option<&Archived<E>> {
+        <Self as Codec<E>>::view_checked(payload)
     }
 }
 

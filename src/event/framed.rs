@@ -135,6 +135,14 @@ where
         let root = root_position::<Archived<E>>(bytes.len());
         access_pos_with_context::<_, _, Failure>(bytes, root, &mut context).ok()
     }
+
+    fn view_payload_checked(payload: &[u8]) -> Option<&Archived<E>> {
+        let (prefix, archive) = payload.split_at_checked(PREFIX)?;
+        let length = prefix.first_chunk::<4>()?;
+        #[allow(clippy::host_endian_bytes, reason = "as `write` has stored it")]
+        let bytes = u32::from_ne_bytes(*length) as usize;
+        <Self as Codec<E>>::view_checked(archive.get(..bytes)?)
+    }
 }
 
 #[cfg(test)]

@@ -12,6 +12,9 @@
 //!   `limit`; otherwise its slots were never given away.
 //! - the newcomer's: the producer's second scan sees the gate `s` and goes no further than it.
 
+#[cfg(not(loom))]
+mod found;
+
 use crate::cursor::Cursor;
 use crate::sequence::Sequence;
 use crate::sync::{AtomicU64, Ordering, fence};

@@ -20,19 +20,43 @@
 //!   published with Release on its own account.
 //! - **R5** Nobody is lapped, and gates can come and go ([`gate`]).
 //! - **R6** What is safe to read comes from upstream cursors; what it is comes from the stamp.
+//! - **R8** The region holds no pointer, and whoever finds it in a named file can tell from its bytes
+//!   alone what was published ([`adopt`]).
 //!
 //! *Source*: the LMAX Disruptor; Vyukov's bounded queue for the stamp in the slot.
 
+#[cfg(not(loom))]
+mod adopt;
 mod claim;
+mod error;
+#[cfg(any(test, fuzzing))]
+#[cfg(not(loom))]
+pub(crate) mod fuzzing;
 mod gate;
+mod memory;
+#[cfg_attr(not(all(target_os = "linux", not(any(loom, miri)))), path = "unnamed.rs")]
+mod named;
+mod names;
 mod region;
 mod slot;
 mod state;
 
+#[cfg(not(loom))]
+pub(crate) use adopt::{FoundGate, Plan};
 pub(crate) use claim::Held;
 pub use claim::{Claims, Multi, Single};
+pub use error::{RegionError, RegionFault};
 pub(crate) use gate::{GateIndex, Gates};
-pub(crate) use region::{Header, Region, Shape};
+pub use memory::{Grant, Granted, MemoryOptions};
+pub(crate) use named::create;
+#[cfg(not(loom))]
+pub(crate) use named::{open_observed, open_owned};
+pub(crate) use names::NAME_BYTES_MAX;
+#[cfg(not(loom))]
+pub(crate) use region::{ANY_CAPACITY, ANY_PAYLOAD};
+pub(crate) use region::{Header, Producers, Region, Shape};
+#[cfg(not(loom))]
+pub(crate) use slot::{ABORTED, SlotHead, is_valid};
 pub(crate) use slot::{Slots, Stamp};
 pub(crate) use state::Life;
 
@@ -68,30 +92,48 @@ pub(crate) struct Tally {
 }
 
 impl Ring {
-    /// A ring of `shape` whose next event is `start`; `None` if it exceeds the address space.
+    /// The ring that lies in `region`.
     ///
     /// `is_direct`: a stage sleeps until whoever moves a cursor wakes it.
-    pub(crate) fn new(shape: Shape, start: Sequence, is_direct: bool) -> Option<Arc<Self>> {
-        let region = Arc::new(Region::new(shape, start)?);
-        Some(Arc::new(Self {
-            region,
+    pub(crate) fn over(region: Region, is_direct: bool) -> Arc<Self> {
+        Arc::new(Self {
+            region: Arc::new(region),
             names: RwLock::default(),
             producers: RwLock::default(),
             tally: Tally::default(),
             nobody: Arc::from("(left)"),
             sleepers: Sleepers::new(is_direct),
-        }))
+        })
     }
 
     /// Adds a consumer that starts at `from`; `None` if all gates are taken.
     pub(crate) fn join(&self, name: &Arc<str>, from: Sequence) -> Option<(GateIndex, Sequence)> {
         let mut names = self.names.write();
+        // A successor must not find a gate that is being joined under the name of who left it.
+        #[cfg(not(loom))]
+        self.forget_names();
         let (gate, at) = self.header().gate_table.join(from)?;
-        let unnamed: Arc<str> = Arc::from("");
-        let needed = names.len().max(gate.get() + 1);
-        names.resize(needed, unnamed);
-        names[gate.get()] = Arc::clone(name);
+        self.header().names.set(gate.get(), name);
+        remember(&mut names, gate, name);
         Some((gate, at))
+    }
+
+    /// Takes up the gate of a predecessor's consumer at `at`, which lies in the ring.
+    #[cfg(not(loom))]
+    pub(crate) fn resume(&self, gate: GateIndex, name: &Arc<str>, at: Sequence) {
+        self.header().gate_table.publish(gate, at);
+        remember(&mut self.names.write(), gate, name);
+    }
+
+    /// Clears the names of vacant gates.
+    #[cfg(not(loom))]
+    fn forget_names(&self) {
+        let table = &self.header().gate_table;
+        for gate in (0..Gates::COUNT).filter_map(|index| table.at(index)) {
+            if !table.is_taken(gate.get()) {
+                self.header().names.clear(gate.get());
+            }
+        }
     }
 
     #[inline(always)]
@@ -221,6 +263,13 @@ impl Ring {
         gate.and_then(|gate| self.names.read().get(gate.get()).cloned())
             .unwrap_or_else(|| Arc::clone(&self.nobody))
     }
+}
+
+/// Keeps the name of `gate` for errors, which allocate nothing.
+fn remember(names: &mut Vec<Arc<str>>, gate: GateIndex, name: &Arc<str>) {
+    let needed = names.len().max(gate.get() + 1);
+    names.resize(needed, Arc::from(""));
+    names[gate.get()] = Arc::clone(name);
 }
 
 impl core::fmt::Debug for Ring {

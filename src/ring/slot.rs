@@ -11,15 +11,15 @@
 
 use crate::error::WriteError;
 use crate::event::{Codec, Event};
-use crate::ring::region::{Header, Region};
+use crate::ring::region::{Header, Region, stride_of};
 use crate::sequence::Sequence;
 use crate::sync::{AtomicU64, Ordering, UnsafeCell};
 use core::{marker::PhantomData, mem::size_of, ops::Range, ptr::NonNull};
 use rkyv::Archived;
 use std::sync::Arc;
 
-const ABORTED: u64 = 1 << 63;
-const LINE_BYTES: usize = 64;
+/// The bit of a stamp that says *aborted*.
+pub(crate) const ABORTED: u64 = 1 << 63;
 
 /// The stamp, and under loom the watch over the payload behind it.
 pub(crate) struct SlotHead {
@@ -34,6 +34,37 @@ const _: () = assert!(size_of::<SlotHead>() == 8);
 impl SlotHead {
     pub(crate) fn never_written() -> Self {
         Self { stamp: AtomicU64::new(0), payload: UnsafeCell::new(()) }
+    }
+
+    /// The head of the slot of `sequence`.
+    pub(crate) fn of(region: &Region, sequence: Sequence) -> &Self {
+        let head = region.slot_ptr(sequence.get() & (region.shape().capacity - 1)).cast::<Self>();
+        // SAFETY: the start of a slot, aligned to 8, initialised, alive as long as the region; any
+        // word is a stamp.
+        unsafe { head.as_ref() }
+    }
+
+    /// The stamp as it stands, whoever wrote it. Nothing is read on its account but behind a fence.
+    #[cfg(not(loom))]
+    #[inline]
+    pub(crate) fn word(&self) -> u64 {
+        // ORDERING: Relaxed; a successor is alone with the region, an observer fences by itself.
+        self.stamp.load(Ordering::Relaxed)
+    }
+
+    /// Publishes the bytes of `sequence`.
+    #[inline(always)]
+    pub(crate) fn publish(&self, sequence: Sequence) {
+        // ORDERING: Release; pairs with the Acquire in `Slots::stamp`. Publishes the bytes written by
+        // `Slots::write`, and in a batch those of every later slot, which are stamped before.
+        self.stamp.store(sequence.get() + 1, Ordering::Release);
+    }
+
+    /// Publishes `sequence` as aborted.
+    pub(crate) fn abort(&self, sequence: Sequence) {
+        // ORDERING: Release; pairs with the Acquire in `Slots::stamp`, so that a consumer which skips
+        // the slot and gives it back happens after this producer's half-written bytes.
+        self.stamp.store((sequence.get() + 1) | ABORTED, Ordering::Release);
     }
 }
 
@@ -72,20 +103,15 @@ impl<E: Event> Clone for Slots<E> {
 }
 
 impl<E: Event> Slots<E> {
-    const PAYLOAD_OFFSET: usize = {
+    pub(crate) const PAYLOAD_OFFSET: usize = {
         let (prefix, align) = (<E::Codec as Codec<E>>::PREFIX, <E::Codec as Codec<E>>::ALIGN);
         (size_of::<SlotHead>() + prefix).next_multiple_of(align) - prefix
     };
 
-    /// Bytes from one slot to the next: no slot straddles a line, none is padded to one.
+    /// Bytes from one slot to the next.
     #[inline(always)]
     pub(crate) fn stride(slot_bytes: usize) -> usize {
-        let bytes = Self::PAYLOAD_OFFSET + <E::Codec as Codec<E>>::slot_bytes(slot_bytes);
-        if bytes <= LINE_BYTES {
-            bytes.next_power_of_two()
-        } else {
-            bytes.next_multiple_of(LINE_BYTES)
-        }
+        stride_of(Self::PAYLOAD_OFFSET + <E::Codec as Codec<E>>::slot_bytes(slot_bytes))
     }
 
     /// The slots of `region`, which was shaped by [`Slots::stride`] of the same `slot_bytes`.
@@ -159,16 +185,12 @@ impl<E: Event> Slots<E> {
     /// Publishes the slot of `sequence`.
     #[inline(always)]
     pub(crate) fn publish(&self, sequence: Sequence) {
-        // ORDERING: Release; pairs with the Acquire in `stamp`. Publishes the bytes written by
-        // `write`, and in a batch those of every later slot, which are stamped before.
-        self.head(sequence).stamp.store(sequence.get() + 1, Ordering::Release);
+        self.head(sequence).publish(sequence);
     }
 
     /// Publishes `sequence` as aborted.
     pub(crate) fn abort(&self, sequence: Sequence) {
-        // ORDERING: Release; pairs with the Acquire in `stamp`, so that a consumer which skips the
-        // slot and gives it back happens after this producer's half-written bytes.
-        self.head(sequence).stamp.store((sequence.get() + 1) | ABORTED, Ordering::Release);
+        self.head(sequence).abort(sequence);
     }
 
     /// Publishes a batch, its last slot first (R4).
@@ -263,10 +285,8 @@ impl Region {
     /// The first sequence of `range` that is not stamped, as published or as aborted; its end if
     /// there is none.
     pub(crate) fn stamped(&self, range: Range<Sequence>) -> Sequence {
-        let mask = self.shape().capacity - 1;
         let is_stamped = |sequence: u64| {
-            // SAFETY: `Region::birth` wrote a head at the start of every slot, and the region lives.
-            let head = unsafe { self.slot_ptr(sequence & mask).cast::<SlotHead>().as_ref() };
+            let head = SlotHead::of(self, Sequence::from_word(sequence));
             // ORDERING: Acquire; pairs with the Release in `publish` and `abort`: whoever takes a
             // stamped slot for its next lap does so after its last writer.
             head.stamp.load(Ordering::Acquire) & !ABORTED == sequence + 1
@@ -274,6 +294,20 @@ impl Region {
         let hole = (range.start.get()..range.end.get()).find(|sequence| !is_stamped(*sequence));
         hole.map_or(range.end.max(range.start), Sequence::from_word)
     }
+}
+
+/// Whether the bytes in the slot of `sequence` are a valid event: asked of a region that somebody else
+/// has written, as one would ask of bytes from a disk.
+#[cfg(not(loom))]
+pub(crate) fn is_valid<E: Event>(region: &Region, sequence: Sequence) -> bool {
+    let shape = region.shape();
+    let slot = region.slot_ptr(sequence.get() & (shape.capacity - 1));
+    // SAFETY: the stride covers the payload's offset and bytes (`Slots::stride`).
+    let payload = unsafe { slot.add(shape.payload_at) };
+    // SAFETY: in bounds as above, initialised; the region's lock is held and no producer runs, so
+    // nobody writes it meanwhile.
+    let bytes = unsafe { core::slice::from_raw_parts(payload.as_ptr(), shape.payload_bytes) };
+    <E::Codec as Codec<E>>::view_payload_checked(bytes).is_some()
 }
 
 impl<E: Event> core::fmt::Debug for Slots<E> {

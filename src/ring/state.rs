@@ -24,6 +24,13 @@ impl State {
         Self(CachePadded::new(AtomicU64::new(Life::Open as u64)))
     }
 
+    /// A successor begins anew, whatever its predecessor had come to.
+    #[cfg(not(loom))]
+    pub(crate) fn reopen(&self) {
+        // ORDERING: Relaxed; the successor is alone, and starting its threads orders it.
+        self.0.store(Life::Open as u64, Ordering::Relaxed);
+    }
+
     /// Moves on to `life`, unless the bus is further already.
     pub(crate) fn advance(&self, life: Life) {
         // ORDERING: AcqRel; the Release half pairs with the Acquire in `get`: whoever sees the bus
@@ -63,6 +70,13 @@ impl JournalEnd {
         Self(AtomicU64::new(0))
     }
 
+    /// A successor's journal has not ended.
+    #[cfg(not(loom))]
+    pub(crate) fn reset(&self) {
+        // ORDERING: Relaxed; as in `State::reopen`.
+        self.0.store(0, Ordering::Relaxed);
+    }
+
     #[cfg_attr(not(feature = "journal"), allow(dead_code, reason = "there is no journal"))]
     pub(crate) fn reach(&self) {
         // ORDERING: Release; pairs with the Acquire in `is_reached`: whoever sees the end sees the
@@ -82,6 +96,13 @@ pub(crate) struct Roll(AtomicU64);
 impl Roll {
     pub(crate) fn empty() -> Self {
         Self(AtomicU64::new(0))
+    }
+
+    /// A successor's threads have not started.
+    #[cfg(not(loom))]
+    pub(crate) fn reset(&self) {
+        // ORDERING: Relaxed; as in `State::reopen`.
+        self.0.store(0, Ordering::Relaxed);
     }
 
     /// Adds threads before they start.
