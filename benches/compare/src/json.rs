@@ -58,6 +58,7 @@ fn run(taken: &Taken) -> Value {
         "probes_ns": taken.probes_ns,
         "placement": taken.placement().name(),
         "kept": taken.is_kept(),
+        "times_preempted": taken.preempted,
         "values": taken.values,
     })
 }

@@ -16,6 +16,8 @@ pub(crate) struct Machine {
     /// The first sends, the second receives, more are for more producers.
     pub(crate) cores: Vec<usize>,
     pub(crate) clock: Clock,
+    /// How often the kernel took a core from a thread of [`Machine::both`], so far.
+    preempted: AtomicU64,
 }
 
 impl Machine {
@@ -32,7 +34,7 @@ impl Machine {
             return Err("two threads that spin need two cores".to_owned());
         }
         pin(cores[0]);
-        Ok(Self { cores, clock: Clock::calibrated() })
+        Ok(Self { cores, clock: Clock::calibrated(), preempted: AtomicU64::new(0) })
     }
 
     /// Runs `far` on the second core while `near` runs here, both from the same moment on.
@@ -45,13 +47,27 @@ impl Machine {
         std::thread::scope(|scope| {
             let far = scope.spawn(|| {
                 pin(self.cores[1]);
-                together.wait();
-                far()
+                self.counted(&together, far)
             });
-            together.wait();
-            let near = near();
+            let near = self.counted(&together, near);
             (near, far.join().expect("the receiving end does not panic"))
         })
+    }
+
+    /// Runs `work` from the common moment on, and notes how often it lost its core.
+    fn counted<R>(&self, together: &Barrier, work: impl FnOnce() -> R) -> R {
+        together.wait();
+        let before = times_preempted();
+        let result = work();
+        let preempted = times_preempted().saturating_sub(before);
+        // ORDERING: Relaxed; read after the threads were joined.
+        self.preempted.fetch_add(preempted, Relaxed);
+        result
+    }
+
+    pub(crate) fn preempted(&self) -> u64 {
+        // ORDERING: Relaxed; whoever added has been joined.
+        self.preempted.load(Relaxed)
     }
 
     /// Throws one word to and fro `trips` times; gives ns per trip.
@@ -127,6 +143,13 @@ fn versions() -> String {
         Some(format!("{name} {}", rest.split('"').next()?))
     };
     SHOWN.into_iter().filter_map(version).collect::<Vec<_>>().join(", ")
+}
+
+/// How often the kernel took the core from the calling thread.
+fn times_preempted() -> u64 {
+    let status = read_to_string("/proc/thread-self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("nonvoluntary_ctxt_switches"));
+    line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok()).unwrap_or(0)
 }
 
 /// Pins the calling thread.

@@ -72,6 +72,11 @@ fn run(options: &Options) -> Result<(), String> {
         return Ok(());
     }
     let chosen = chosen(&options.scenario)?;
+    let has_twins =
+        (1..options.cores.len()).any(|at| options.cores[..at].contains(&options.cores[at]));
+    if has_twins && !options.quick {
+        return Err("a core is named twice, which only --quick puts up with".to_owned());
+    }
     let machine = Machine::new(&options.cores)?;
     let rules = Rules {
         kept_runs_min: if options.quick { 1 } else { KEPT_RUNS_MIN },

@@ -41,6 +41,11 @@ impl CellReport {
         self.taken.iter().flatten().filter(|run| !run.is_kept()).count()
     }
 
+    /// Runs in which a measured thread lost its core.
+    pub(crate) fn preempted(&self) -> usize {
+        self.taken.iter().flatten().filter(|run| run.preempted > 0).count()
+    }
+
     pub(crate) fn name_of(&self, contender: usize) -> &'static str {
         self.cell.contenders[contender].about.name
     }

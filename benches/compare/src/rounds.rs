@@ -78,6 +78,8 @@ impl Placement {
 pub(crate) struct Taken {
     pub(crate) round: usize,
     pub(crate) probes_ns: [f64; 2],
+    /// How often a measured thread lost its core; noted, and nothing is thrown away for it.
+    pub(crate) preempted: u64,
     pub(crate) values: Vec<f64>,
 }
 
@@ -101,10 +103,12 @@ pub(crate) fn take(cell: &Cell, machine: &Machine, rounds: usize) -> Vec<Vec<Tak
         let mut before = machine.ping_pong(PROBE_TRIPS);
         for turn in 0..count {
             let at = (round + turn) % count;
+            let so_far = machine.preempted();
             let values = (cell.contenders[at].run)(machine);
+            let preempted = machine.preempted() - so_far;
             assert_eq!(values.len(), cell.metrics.len(), "a value per metric");
             let after = machine.ping_pong(PROBE_TRIPS);
-            taken[at].push(Taken { round, probes_ns: [before, after], values });
+            taken[at].push(Taken { round, probes_ns: [before, after], preempted, values });
             before = after;
         }
     }

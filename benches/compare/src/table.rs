@@ -8,7 +8,7 @@ use crate::verdict::{Row, Standing, Summary};
 use std::collections::HashSet;
 
 const NAME_WIDTH: usize = 30;
-const FIGURE_WIDTH: usize = 26;
+const FIGURE_WIDTH: usize = 25;
 
 pub(crate) fn print_head(report: &Report, quick: bool) {
     for (what, value) in &report.machine {
@@ -29,7 +29,12 @@ pub(crate) fn print_scenario(scenario: &Scenario, missing: Option<&str>) {
 
 pub(crate) fn print_cell(report: &CellReport, all: &Report) {
     let runs: usize = report.taken.iter().map(Vec::len).sum();
-    println!("\n-- {}; {} of {runs} runs thrown away", report.cell.name, report.thrown());
+    println!("\n-- {}", report.cell.name);
+    println!(
+        "   of {runs} runs {} thrown away; in {} the kernel took a core for a while",
+        report.thrown(),
+        report.preempted(),
+    );
     for placement in Placement::ALL {
         if !report.has_seen(placement) {
             println!("   {}: not seen", placement.name());
@@ -43,22 +48,17 @@ pub(crate) fn print_cell(report: &CellReport, all: &Report) {
 fn print_standing(report: &CellReport, standing: &Standing, all: &Report) {
     print!("   {:NAME_WIDTH$}", format!("{}: median (min, max)", standing.placement.name()));
     for metric in &report.cell.metrics {
-        print!("{:>FIGURE_WIDTH$}", titled(metric));
+        print!(" {:>FIGURE_WIDTH$}", titled(metric));
     }
     println!("  kept");
     for row in &standing.rows {
         print_row(report, row, all);
     }
     for verdict in &standing.verdicts {
-        let metric = &report.cell.metrics[verdict.metric];
-        println!(
-            "   {:6} {}: {} / {} = {:.2}",
-            verdict.word,
-            metric.name,
-            report.name_of(verdict.ours),
-            report.name_of(verdict.best_peer),
-            verdict.ratio,
-        );
+        let metric = report.cell.metrics[verdict.metric].name;
+        let (ours, peer) = (report.name_of(verdict.ours), report.name_of(verdict.best_peer));
+        let ratio = verdict.ratio.map_or("no ratio".to_owned(), |ratio| format!("{ratio:.2}"));
+        println!("   {:6} {metric}: {ours} / {peer} = {ratio}", verdict.word);
     }
 }
 
@@ -78,14 +78,14 @@ fn print_row(report: &CellReport, row: &Row, all: &Report) {
     print!("  {mark}{:NAME_WIDTH$}", report.name_of(row.contender));
     match &row.summaries {
         Some(summaries) => summaries.iter().for_each(print_figure),
-        None => report.cell.metrics.iter().for_each(|_| print!("{:>FIGURE_WIDTH$}", "no result")),
+        None => report.cell.metrics.iter().for_each(|_| print!(" {:>FIGURE_WIDTH$}", "no result")),
     }
     println!("  {} of {}", row.kept, all.rounds);
 }
 
 fn print_figure(summary: &Summary) {
     let [median, min, max] = [summary.median, summary.min, summary.max].map(figure);
-    print!("{:>FIGURE_WIDTH$}", format!("{median} ({min}, {max})"));
+    print!(" {:>FIGURE_WIDTH$}", format!("{median} ({min}, {max})"));
 }
 
 /// Three digits that mean something.

@@ -52,8 +52,8 @@ pub(crate) struct Verdict {
     pub(crate) ours: usize,
     pub(crate) metric: usize,
     pub(crate) best_peer: usize,
-    /// Tourbillon's figure over the peer's.
-    pub(crate) ratio: f64,
+    /// Tourbillon's figure over the peer's, if both are above zero.
+    pub(crate) ratio: Option<f64>,
     pub(crate) word: &'static str,
 }
 
@@ -122,7 +122,8 @@ fn verdicts_in(
             (false, true) => "first",
             (false, false) => "lost",
         };
-        Verdict { ours, metric: metric_at, best_peer, ratio: figure / best, word }
+        let ratio = (figure > 0.0 && best > 0.0).then(|| figure / best);
+        Verdict { ours, metric: metric_at, best_peer, ratio, word }
     };
     medians(Kind::Ours).map(verdict).collect()
 }

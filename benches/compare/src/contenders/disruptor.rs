@@ -36,14 +36,24 @@ impl<P: Plain, T: Producer<P> + Send> Tx for Sender<T, P> {
     }
 }
 
-pub(crate) struct Receiver<P, B>(EventPoller<P, B>);
+pub(crate) struct Receiver<P, B> {
+    poller: EventPoller<P, B>,
+    /// Most events of one poll.
+    limit: u64,
+}
+
+impl<P, B> Receiver<P, B> {
+    fn new(poller: EventPoller<P, B>) -> Self {
+        Self { poller, limit: u64::MAX }
+    }
+}
 
 macro_rules! receiver {
     ($barrier:ty) => {
         impl<P: Plain> Rx for Receiver<P, $barrier> {
             #[inline(always)]
             fn drain(&mut self, mut each: impl FnMut(Seen)) {
-                if let Ok(mut events) = self.0.poll() {
+                if let Ok(mut events) = self.poller.take(self.limit) {
                     for event in &mut events {
                         each(event.look());
                     }
@@ -52,7 +62,7 @@ macro_rules! receiver {
 
             #[inline(always)]
             fn take(&mut self) -> Option<Seen> {
-                let mut events = self.0.take(1).ok()?;
+                let mut events = self.poller.take(1).ok()?;
                 (&mut events).next().map(P::look)
             }
         }
@@ -64,14 +74,19 @@ receiver!(SingleProducerBarrier);
 receiver!(MultiProducerBarrier);
 receiver!(SingleConsumerBarrier);
 
-pub(crate) struct Disruptor<P>(PhantomData<P>);
+/// With `QUARTERS`, a poll takes at most a quarter of the ring, so that producers see progress.
+pub(crate) struct Disruptor<P, const QUARTERS: bool = false>(PhantomData<P>);
 
-impl<P: Plain> Transport for Disruptor<P> {
+impl<P: Plain, const QUARTERS: bool> Transport for Disruptor<P, QUARTERS> {
     type Payload = P;
     type Tx = Sender<SingleProducer<P, SingleConsumerBarrier>, P>;
     type Rx = Receiver<P, SingleProducerBarrier>;
 
     fn about() -> About {
+        if QUARTERS {
+            let configuration = "as disruptor, but take(a quarter of the ring)";
+            return About { name: "disruptor, by quarters", configuration, published: None };
+        }
         let configuration = "single producer; publish, batch_publish; event poller, poll";
         About { name: "disruptor", configuration, published: PUBLISHED }
     }
@@ -79,7 +94,8 @@ impl<P: Plain> Transport for Disruptor<P> {
     fn open(slots: usize) -> (Self::Tx, Self::Rx) {
         let builder = build_single_producer(slots, || P::new(0), BusySpin);
         let (poller, builder) = builder.new_event_poller();
-        (Sender(builder.build(), PhantomData), Receiver(poller))
+        let limit = if QUARTERS { slots as u64 / 4 } else { u64::MAX };
+        (Sender(builder.build(), PhantomData), Receiver { poller, limit })
     }
 }
 
@@ -98,7 +114,7 @@ impl<P: Plain> Transport for DisruptorMulti<P> {
     fn open(slots: usize) -> (Self::Tx, Self::Rx) {
         let builder = build_multi_producer(slots, || P::new(0), BusySpin);
         let (poller, builder) = builder.new_event_poller();
-        (Sender(builder.build(), PhantomData), Receiver(poller))
+        (Sender(builder.build(), PhantomData), Receiver::new(poller))
     }
 }
 
@@ -130,7 +146,7 @@ impl<P: Plain> Transport for DisruptorFan<P> {
         let builder = build_single_producer(slots, || P::new(0), BusySpin);
         let (left, builder) = builder.new_event_poller();
         let (right, builder) = builder.new_event_poller();
-        (Sender(builder.build(), PhantomData), Both([Receiver(left), Receiver(right)]))
+        (Sender(builder.build(), PhantomData), Both([left, right].map(Receiver::new)))
     }
 }
 
@@ -168,7 +184,7 @@ impl<P: Plain> Transport for DisruptorPipeline<P> {
         let (first, builder) = builder.new_event_poller();
         let (second, builder) = builder.and_then().new_event_poller();
         let (third, builder) = builder.and_then().new_event_poller();
-        let rest = [Receiver(second), Receiver(third)];
-        (Sender(builder.build(), PhantomData), Three { first: Receiver(first), rest })
+        let rest = [second, third].map(Receiver::new);
+        (Sender(builder.build(), PhantomData), Three { first: Receiver::new(first), rest })
     }
 }

@@ -27,8 +27,10 @@ fn cell_of_one<P: Plain>(plan: Plan) -> Cell {
         flow.row::<crate::contenders::TourbillonMulti<P>>(Kind::Ours),
         flow.row::<DisruptorMulti<P>>(Kind::Peer),
         flow.row::<Crossbeam<P, false>>(Kind::Peer),
+        flow.row::<Crossbeam<P, true>>(Kind::Peer),
         flow.row::<ArrayQueue<P>>(Kind::Peer),
         flow.row::<Kanal<P, false>>(Kind::Peer),
+        flow.row::<Kanal<P, true>>(Kind::Peer),
     ];
     let name = format!("{} B, {SLOTS} slots, one producer", P::BYTES);
     Cell { name, metrics: vec![Metric::ns("per event")], contenders }

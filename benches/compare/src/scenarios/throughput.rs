@@ -22,6 +22,7 @@ fn cell<P: Plain>(plan: Plan, slots: usize) -> Cell {
         flow.row::<ByHand<P>>(Kind::Limit),
         flow.row::<Tourbillon<P>>(Kind::Ours),
         flow.row::<Disruptor<P>>(Kind::Peer),
+        flow.row::<Disruptor<P, true>>(Kind::Peer),
         flow.row::<Photon<P>>(Kind::Peer),
         flow.row::<Rtrb<P, false>>(Kind::Peer),
         flow.row::<Rtrb<P, true>>(Kind::Peer),
