@@ -127,3 +127,70 @@ fn verdicts_in(
     };
     medians(Kind::Ours).map(verdict).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rounds::Contender;
+    use crate::transport::About;
+
+    fn contender(name: &'static str, kind: Kind) -> Contender {
+        let about = About { name, configuration: "", published: None };
+        Contender { about, kind, run: Box::new(|_| Vec::new()) }
+    }
+
+    fn runs(probes_ns: [f64; 2], values: &[f64]) -> Vec<Taken> {
+        let run = |(round, &value)| Taken { round, probes_ns, preempted: 0, values: vec![value] };
+        values.iter().enumerate().map(run).collect()
+    }
+
+    /// Ours, two peers and a limit, in one placement.
+    fn standing(metric: Metric, ours: f64, peers: [f64; 2], limit: f64) -> Standing {
+        let kinds = [("a", Kind::Ours), ("b", Kind::Peer), ("c", Kind::Peer), ("d", Kind::Limit)];
+        let contenders = kinds.map(|(name, kind)| contender(name, kind)).into();
+        let cell = Cell { name: String::new(), metrics: vec![metric], contenders };
+        let taken = [ours, peers[0], peers[1], limit].map(|value| runs([100.0; 2], &[value; 5]));
+        let rules = Rules { kept_runs_min: 5, step_ns: 2.0 };
+        assert!(Standing::new(&cell, &taken, Placement::Far, rules).is_none());
+        Standing::new(&cell, &taken, Placement::Near, rules).expect("runs that are near")
+    }
+
+    fn word(metric: Metric, ours: f64, peers: [f64; 2], limit: f64) -> (&'static str, usize) {
+        let verdicts = standing(metric, ours, peers, limit).verdicts;
+        let [verdict] = &verdicts[..] else { panic!("one of ours, one metric") };
+        (verdict.word, verdict.best_peer)
+    }
+
+    #[test]
+    fn the_best_peer_counts_and_a_limit_never_does() {
+        let ns = Metric::ns("time");
+        assert_eq!(word(ns, 10.0, [30.0, 11.0], 1.0), ("first", 2));
+        assert_eq!(word(ns, 12.0, [11.0, 30.0], 99.0), ("lost", 1));
+        let share = Metric { more_is_better: true, ..ns };
+        assert_eq!(word(share, 12.0, [11.0, 9.0], 99.0), ("first", 1));
+        assert_eq!(word(share, 10.0, [9.0, 11.0], 1.0), ("lost", 2));
+    }
+
+    #[test]
+    fn one_step_of_the_clock_is_a_tie_where_the_clock_was_read() {
+        assert_eq!(word(Metric::stamped("p50"), 12.0, [10.0, 30.0], 1.0).0, "tie");
+        assert_eq!(word(Metric::stamped("p50"), 12.5, [10.0, 30.0], 1.0).0, "lost");
+        assert_eq!(word(Metric::ns("mean"), 11.0, [10.0, 30.0], 1.0).0, "lost");
+    }
+
+    #[test]
+    fn few_kept_runs_are_no_result_and_spoilt_ones_are_not_kept() {
+        let contenders = vec![contender("a", Kind::Ours)];
+        let cell = Cell { name: String::new(), metrics: vec![Metric::ns("time")], contenders };
+        let rules = Rules { kept_runs_min: 5, step_ns: 1.0 };
+        let mut taken = vec![runs([100.0, 114.0], &[3.0, 1.0, 2.0, 5.0, 4.0])];
+        taken[0].extend(runs([100.0, 116.0], &[900.0]));
+        taken[0].extend(runs([199.0, 201.0], &[900.0]));
+        taken[0].extend(runs([300.0, 300.0], &[900.0]));
+        let near = Standing::new(&cell, &taken, Placement::Near, rules).expect("near runs");
+        let summary = near.rows[0].summaries.as_ref().expect("five runs")[0];
+        assert_eq!((summary.median, summary.min, summary.max), (3.0, 1.0, 5.0));
+        let far = Standing::new(&cell, &taken, Placement::Far, rules).expect("one far run");
+        assert!(far.rows[0].summaries.is_none() && far.rows[0].kept == 1);
+    }
+}

@@ -4,7 +4,7 @@
 //! lay there. *Source*: Vyukov's stamped slots, with one gate for all.
 
 use crate::numbered::{Plain, Seen};
-use crate::transport::{About, Rx, Transport, Tx};
+use crate::transport::{About, OneByOne, Rx, Transport, Tx};
 use crossbeam_utils::CachePadded;
 use std::cell::UnsafeCell;
 use std::hint::spin_loop;
@@ -90,7 +90,9 @@ impl<P: Plain> Rx for Receiver<P> {
             each(seen);
         }
     }
+}
 
+impl<P: Plain> OneByOne for Receiver<P> {
     #[inline(always)]
     fn take(&mut self) -> Option<Seen> {
         self.take_next()

@@ -2,7 +2,7 @@
 //! contenders are polled from a thread of ours. *Source*: its README and `benches/poller.rs`.
 
 use crate::numbered::{Plain, Seen};
-use crate::transport::{About, Rx, Transport, Tx};
+use crate::transport::{About, OneByOne, Rx, Transport, Tx};
 use disruptor::{
     BusySpin, EventPoller, MultiProducer, MultiProducerBarrier, Producer, SingleConsumerBarrier,
     SingleProducer, SingleProducerBarrier, build_multi_producer, build_single_producer,
@@ -59,7 +59,9 @@ macro_rules! receiver {
                     }
                 }
             }
+        }
 
+        impl<P: Plain> OneByOne for Receiver<P, $barrier> {
             #[inline(always)]
             fn take(&mut self) -> Option<Seen> {
                 let mut events = self.poller.take(1).ok()?;

@@ -2,7 +2,7 @@
 //! receiving thread as often as with a ring that broadcasts. *Source*: what one would write.
 
 use crate::numbered::Seen;
-use crate::transport::{About, Rx, Transport, Tx};
+use crate::transport::{About, OneByOne, Rx, Transport, Tx};
 use std::marker::PhantomData;
 
 /// Two rings; the producer sends everything twice.
@@ -54,7 +54,7 @@ pub(crate) struct Chain<T: Transport> {
     turn_events_max: usize,
 }
 
-impl<T: Transport> Rx for Chain<T> {
+impl<T: Transport<Rx: OneByOne>> Rx for Chain<T> {
     #[inline(always)]
     fn drain(&mut self, mut each: impl FnMut(Seen)) {
         let [(to_second, second), (to_third, third)] = &mut self.links;
@@ -71,7 +71,7 @@ impl<T: Transport> Rx for Chain<T> {
     }
 }
 
-impl<T: Transport> Transport for Chained<T> {
+impl<T: Transport<Rx: OneByOne>> Transport for Chained<T> {
     type Payload = T::Payload;
     type Tx = T::Tx;
     type Rx = Chain<T>;

@@ -3,7 +3,7 @@
 //! *Source*: its README.
 
 use crate::numbered::{Plain, Seen};
-use crate::transport::{About, Rx, Transport, Tx};
+use crate::transport::{About, OneByOne, Rx, Transport, Tx};
 use photon_ring::{DependencyBarrier, Publisher, Subscriber, channel_bounded};
 use std::marker::PhantomData;
 
@@ -36,7 +36,9 @@ impl<P: Plain> Rx for Receiver<P> {
             each(event.look());
         }
     }
+}
 
+impl<P: Plain> OneByOne for Receiver<P> {
     #[inline(always)]
     fn take(&mut self) -> Option<Seen> {
         self.0.try_recv().ok().map(|event| event.look())

@@ -3,7 +3,7 @@
 //! READMEs of crossbeam and kanal.
 
 use crate::numbered::{Plain, Seen};
-use crate::transport::{About, Rx, Transport, Tx};
+use crate::transport::{About, OneByOne, Rx, Transport, Tx};
 use std::hint::spin_loop;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -38,7 +38,11 @@ impl<P: Plain, const BLOCKING: bool> Rx for Receiver<crossbeam_channel::Receiver
             each(event.look());
         }
     }
+}
 
+impl<P: Plain, const BLOCKING: bool> OneByOne
+    for Receiver<crossbeam_channel::Receiver<P>, BLOCKING>
+{
     #[inline(always)]
     fn take(&mut self) -> Option<Seen> {
         let event = if BLOCKING { self.0.recv().ok() } else { self.0.try_recv().ok() };
@@ -91,7 +95,9 @@ impl<P: Plain, const BLOCKING: bool> Rx for Receiver<kanal::Receiver<P>, BLOCKIN
             each(event.look());
         }
     }
+}
 
+impl<P: Plain, const BLOCKING: bool> OneByOne for Receiver<kanal::Receiver<P>, BLOCKING> {
     #[inline(always)]
     fn take(&mut self) -> Option<Seen> {
         let event = if BLOCKING { self.0.recv().ok() } else { self.0.try_recv().ok().flatten() };
@@ -141,7 +147,9 @@ impl<P: Plain> Rx for Receiver<Queue<P>, false> {
             each(event.look());
         }
     }
+}
 
+impl<P: Plain> OneByOne for Receiver<Queue<P>, false> {
     #[inline(always)]
     fn take(&mut self) -> Option<Seen> {
         self.0.pop().map(|event| event.look())

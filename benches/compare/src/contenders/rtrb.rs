@@ -2,7 +2,7 @@
 //! is there. *Source*: its API documentation.
 
 use crate::numbered::{Plain, Seen};
-use crate::transport::{About, Rx, Transport, Tx};
+use crate::transport::{About, OneByOne, Rx, Transport, Tx};
 use rtrb::{Consumer, Producer, PushError, RingBuffer};
 use std::hint::spin_loop;
 use std::marker::PhantomData;
@@ -53,7 +53,9 @@ impl<P: Plain, const CHUNKS: bool> Rx for Receiver<P, CHUNKS> {
             }
         }
     }
+}
 
+impl<P: Plain, const CHUNKS: bool> OneByOne for Receiver<P, CHUNKS> {
     #[inline(always)]
     fn take(&mut self) -> Option<Seen> {
         self.0.pop().ok().map(|event| event.look())

@@ -2,7 +2,7 @@
 //! *Source*: the crate's documentation.
 
 use crate::numbered::{Plain, Seen};
-use crate::transport::{About, Rx, Transport, Tx};
+use crate::transport::{About, OneByOne, Rx, Transport, Tx};
 use std::marker::PhantomData;
 use tourbillon::{Bus, BusBuilder, Polled, Poller, Producer, WhenFull};
 
@@ -59,7 +59,9 @@ impl<P: Plain> Rx for Receiver<P> {
             }
         }
     }
+}
 
+impl<P: Plain> OneByOne for Receiver<P> {
     #[inline(always)]
     fn take(&mut self) -> Option<Seen> {
         if let Polled::Batch(mut batch) = self.0.poll()

@@ -6,7 +6,7 @@ use crate::contenders::{Crossbeam, Disruptor, Photon, Rtrb, Tourbillon};
 use crate::machine::Machine;
 use crate::numbered::{Bytes32, Plain};
 use crate::rounds::{Cell, Contender, Kind, Metric};
-use crate::transport::{Rx, Transport, Tx, expected_sum};
+use crate::transport::{OneByOne, Transport, Tx, expected_sum};
 use crate::verdict::median;
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ struct Idle {
 }
 
 /// Median and worst of the first events after a pause, and the steady median; in ns.
-fn firsts<T: Transport>(machine: &Machine, idle: Idle) -> Vec<f64> {
+fn firsts<T: Transport<Rx: OneByOne>>(machine: &Machine, idle: Idle) -> Vec<f64> {
     let clock = &machine.clock;
     let (mut tx, mut rx) = T::open(SLOTS);
     let warm = warm_events(SLOTS);
@@ -68,7 +68,7 @@ fn firsts<T: Transport>(machine: &Machine, idle: Idle) -> Vec<f64> {
     vec![median(firsts), worst, median(steady)]
 }
 
-fn row<T: Transport>(kind: Kind, idle: Idle) -> Contender {
+fn row<T: Transport<Rx: OneByOne>>(kind: Kind, idle: Idle) -> Contender {
     contender::<T>(kind, move |machine| firsts::<T>(machine, idle))
 }
 

@@ -8,7 +8,7 @@ use crate::contenders::{
 use crate::machine::Machine;
 use crate::numbered::{Bytes24, Bytes32, Numbered, Plain};
 use crate::rounds::{Cell, Contender, Kind, Metric};
-use crate::transport::{Rx, Transport, Tx};
+use crate::transport::{OneByOne, Transport, Tx};
 use crate::verdict::median;
 use std::hint::black_box;
 
@@ -17,7 +17,7 @@ const CHUNK_TRIPS: u64 = 64;
 const CHUNKS: u64 = 1_000;
 
 /// Gives the median over chunks of the mean trip, in ns.
-fn trips<T: Transport>(machine: &Machine, chunks: u64) -> f64 {
+fn trips<T: Transport<Rx: OneByOne>>(machine: &Machine, chunks: u64) -> f64 {
     let ((mut out, mut out_rx), (mut back, mut back_rx)) = (T::open(SLOTS), T::open(SLOTS));
     let warm = warm_events(SLOTS);
     let end = warm + chunks * CHUNK_TRIPS;
@@ -47,7 +47,7 @@ fn trips<T: Transport>(machine: &Machine, chunks: u64) -> f64 {
     median(means)
 }
 
-fn row<T: Transport>(kind: Kind, chunks: u64) -> Contender {
+fn row<T: Transport<Rx: OneByOne>>(kind: Kind, chunks: u64) -> Contender {
     contender::<T>(kind, move |machine| vec![trips::<T>(machine, chunks)])
 }
 
