@@ -12,14 +12,20 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Release};
 
+const CHUNK_SLOTS: usize = 8;
+
 #[repr(C)]
 struct Slot<P> {
     stamp: AtomicU64,
     payload: UnsafeCell<P>,
 }
 
+/// Slots from a cache line's start on, so that a small one never lies across two.
+#[repr(C, align(64))]
+struct Chunk<P>([Slot<P>; CHUNK_SLOTS]);
+
 struct Ring<P> {
-    slots: Box<[Slot<P>]>,
+    chunks: Box<[Chunk<P>]>,
     gate: CachePadded<AtomicU64>,
 }
 
@@ -28,8 +34,14 @@ unsafe impl<P: Send> Sync for Ring<P> {}
 
 impl<P> Ring<P> {
     #[inline(always)]
+    fn capacity(&self) -> usize {
+        self.chunks.len() * CHUNK_SLOTS
+    }
+
+    #[inline(always)]
     fn slot(&self, n: u64) -> &Slot<P> {
-        &self.slots[n as usize & (self.slots.len() - 1)]
+        let at = n as usize & (self.capacity() - 1);
+        &self.chunks[at / CHUNK_SLOTS].0[at % CHUNK_SLOTS]
     }
 }
 
@@ -42,7 +54,7 @@ pub(crate) struct Sender<P> {
 impl<P: Plain> Tx for Sender<P> {
     #[inline(always)]
     fn send(&mut self, n: u64) {
-        let capacity = self.ring.slots.len() as u64;
+        let capacity = self.ring.capacity() as u64;
         while self.next - self.gate == capacity {
             // ORDERING: Acquire; pairs with the Release in `drain`: what it passed was read.
             self.gate = self.ring.gate.load(Acquire);
@@ -75,7 +87,7 @@ impl<P: Plain> Receiver<P> {
         // SAFETY: stamped, and this thread's gate stands below.
         let seen = unsafe { &*slot.payload.get() }.look();
         self.next += 1;
-        if self.next.is_multiple_of(self.ring.slots.len() as u64 / 4) {
+        if self.next.is_multiple_of(self.ring.capacity() as u64 / 4) {
             // ORDERING: Release; pairs with the Acquire in `send`; ends the reads above.
             self.ring.gate.store(self.next, Release);
         }
@@ -115,10 +127,11 @@ impl<P: Plain> Transport for ByHand<P> {
     }
 
     fn open(slots: usize) -> (Self::Tx, Self::Rx) {
-        assert!(slots.is_power_of_two() && slots >= 4);
+        assert!(slots.is_power_of_two() && slots >= CHUNK_SLOTS);
         let slot = || Slot { stamp: AtomicU64::new(0), payload: UnsafeCell::new(P::new(0)) };
-        let slots = std::iter::repeat_with(slot).take(slots).collect();
-        let ring = Arc::new(Ring { slots, gate: CachePadded::new(AtomicU64::new(0)) });
+        let chunk = || Chunk(core::array::from_fn(|_| slot()));
+        let chunks = std::iter::repeat_with(chunk).take(slots / CHUNK_SLOTS).collect();
+        let ring = Arc::new(Ring { chunks, gate: CachePadded::new(AtomicU64::new(0)) });
         (Sender { ring: Arc::clone(&ring), gate: 0, next: 0 }, Receiver { ring, next: 0 })
     }
 }
