@@ -1,0 +1,116 @@
+//! *Owns* the rounds: every contender once per round, in rotated order, each between two probes.
+//! *Invariant*: a run counts only if its probes agree, and only beside runs of its own placement:
+//! a virtual machine moves cores, and a round trip then costs three times as much. *Source*: none.
+
+use crate::machine::{Machine, PROBE_TRIPS};
+use crate::transport::About;
+
+/// Below this the two cores share a cache, by the probe's round trip.
+const NEAR_NS_MAX: f64 = 200.0;
+/// Probes around a run that differ by more spoil it.
+const PROBES_DIFFER_MAX: f64 = 0.15;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Ours,
+    Peer,
+    /// What the machine asks for; no library, and never the best of the peers.
+    Limit,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct Metric {
+    pub(crate) name: &'static str,
+    pub(crate) unit: &'static str,
+    pub(crate) more_is_better: bool,
+    /// Taken with the clock, so that a difference of one step says nothing.
+    pub(crate) is_stamped: bool,
+}
+
+impl Metric {
+    pub(crate) const fn ns(name: &'static str) -> Self {
+        Self { name, unit: "ns", more_is_better: false, is_stamped: false }
+    }
+
+    pub(crate) const fn stamped(name: &'static str) -> Self {
+        Self { is_stamped: true, ..Self::ns(name) }
+    }
+}
+
+/// Does the work once; gives one value per metric.
+pub(crate) type Run = Box<dyn Fn(&Machine) -> Vec<f64>>;
+
+pub(crate) struct Contender {
+    pub(crate) about: About,
+    pub(crate) kind: Kind,
+    pub(crate) run: Run,
+}
+
+/// One table: the same work through all contenders.
+pub(crate) struct Cell {
+    pub(crate) name: String,
+    pub(crate) metrics: Vec<Metric>,
+    pub(crate) contenders: Vec<Contender>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Placement {
+    Near,
+    Far,
+}
+
+impl Placement {
+    pub(crate) const ALL: [Self; 2] = [Self::Near, Self::Far];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Near => "near",
+            Self::Far => "far",
+        }
+    }
+
+    fn of(trip_ns: f64) -> Self {
+        if trip_ns < NEAR_NS_MAX { Self::Near } else { Self::Far }
+    }
+}
+
+/// One contender's run in one round.
+pub(crate) struct Taken {
+    pub(crate) round: usize,
+    pub(crate) probes_ns: [f64; 2],
+    /// How often a measured thread lost its core; noted, and nothing is thrown away for it.
+    pub(crate) preempted: u64,
+    pub(crate) values: Vec<f64>,
+}
+
+impl Taken {
+    pub(crate) fn is_kept(&self) -> bool {
+        let [before, after] = self.probes_ns;
+        let is_close = (before - after).abs() < PROBES_DIFFER_MAX * before.min(after);
+        is_close && Placement::of(before) == Placement::of(after)
+    }
+
+    pub(crate) fn placement(&self) -> Placement {
+        Placement::of(self.probes_ns[0])
+    }
+}
+
+/// Runs all rounds of a cell; gives the runs of each contender.
+pub(crate) fn take(cell: &Cell, machine: &Machine, rounds: usize) -> Vec<Vec<Taken>> {
+    let count = cell.contenders.len();
+    let mut taken: Vec<Vec<Taken>> = cell.contenders.iter().map(|_| Vec::new()).collect();
+    for round in 0..rounds {
+        let mut before = machine.ping_pong(PROBE_TRIPS);
+        for turn in 0..count {
+            let at = (round + turn) % count;
+            let so_far = machine.preempted();
+            let values = (cell.contenders[at].run)(machine);
+            let preempted = machine.preempted() - so_far;
+            assert_eq!(values.len(), cell.metrics.len(), "a value per metric");
+            let after = machine.ping_pong(PROBE_TRIPS);
+            taken[at].push(Taken { round, probes_ns: [before, after], preempted, values });
+            before = after;
+        }
+    }
+    taken
+}
