@@ -50,7 +50,7 @@
 //! | delivery | every published event to every stage, once per run; nobody is lapped | effects of a [`Reactor`] at least once, with the sequence as key |
 //! | visibility | an event when its stamp is stored; a batch at once; a stage after those it stands behind | a stage [behind](StageBuilder::behind) [`Journaled`] or [`Durable`] sees nothing else |
 //! | durability | none | *journaled* survives the process, *durable* survives the power |
-//! | a kill loses | everything | what was not journaled |
+//! | a kill loses | everything, or, in a [named](BusBuilder::named) ring, what was not published | what was not journaled; in a named ring nothing of it either |
 //! | a power cut loses | everything | at most what followed the last completed sync; a prefix survives |
 //! | a claim dropped or unwound | published as aborted | the same, and journaled as aborted |
 //! | a handler panics | the bus halts with the panic as its error, nobody waits | the same; the journal drains first |

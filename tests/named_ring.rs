@@ -13,8 +13,8 @@ use std::fs::File;
 use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use tourbillon::{
-    Adopted, BuildError, Bus, Drain, Event, Observed, Observer, Polled, Poller, Producer,
-    RegionError, RegionFault, Sequence,
+    Adopted, BuildError, Bus, Drain, Event, Grant, MemoryOptions, Observed, Observer, Polled,
+    Poller, Producer, RegionError, RegionFault, Sequence,
 };
 
 const SEED: u64 = 0x5EED_0000_0000_0010;
@@ -277,6 +277,39 @@ fn a_consumer_that_was_resumed_gates_as_before() {
     let mut book = bus.take_poller("book").expect("named");
     assert_eq!(drain(&mut book).len(), SLOTS);
     assert!(producer.try_publish(&next).is_ok());
+}
+
+#[test]
+fn a_ring_that_exceeds_its_file_system_is_an_error_and_leaves_nothing() {
+    let Some(tmpfs) = Tmpfs::new("room") else { return };
+    let mut builder = Bus::<Entry>::builder(1 << 40);
+    builder.named(tmpfs.ring()).poller("book");
+    let error = builder.start().expect_err("64 TiB").to_string();
+    assert!(error.contains("no room for 70368744185856 bytes"), "{error}");
+    assert_eq!(std::fs::read_dir(&tmpfs.0).expect("listed").count(), 0);
+}
+
+#[test]
+fn wishes_are_granted_or_refused_aloud_and_the_bus_runs() {
+    let Some(tmpfs) = Tmpfs::new("wishes") else { return };
+    for name in [None, Some(tmpfs.ring())] {
+        for wishes in [false, true] {
+            let options = MemoryOptions::new().huge_pages(wishes).locked(wishes);
+            let mut builder = builder(&["book"]);
+            builder.memory(options);
+            if let Some(path) = &name {
+                builder.named(path);
+            }
+            let (mut producer, mut bus) = builder.start().expect("a wish is no condition");
+            publish(&mut producer, 10);
+            assert_eq!(drain(&mut bus.take_poller("book").expect("named")).len(), 10);
+            let granted = bus.granted();
+            for grant in [&granted.huge_pages, &granted.locked] {
+                assert_eq!(*grant != Grant::NotAsked, wishes, "{granted:?}");
+            }
+            name.iter().for_each(|path| std::fs::remove_file(path).expect("made above"));
+        }
+    }
 }
 
 #[test]

@@ -71,23 +71,11 @@ fn fill(
     start: Sequence,
     options: MemoryOptions,
 ) -> Result<Region, RegionError> {
-    let stat = fs::fstatfs(&file).map_err(|error| failed(path, "stat", error))?;
-    if ![TMPFS, HUGETLBFS, RAMFS].contains(&(stat.f_type as u64 & 0xFFFF_FFFF)) {
-        return Err(RegionError::NotInMemory { path: path.to_owned() });
-    }
-    let page_bytes = usize::try_from(stat.f_bsize).unwrap_or(0).max(PAGE_BYTES);
-    let bytes = shape.bytes().and_then(|bytes| bytes.checked_next_multiple_of(page_bytes));
-    let bytes = bytes.ok_or(RegionError::TooLarge)?;
+    let bytes = space(&file, path, shape)?;
     // Emptied first: what an attempt that died has left is no zeroed memory.
     fs::ftruncate(&file, 0).map_err(|error| failed(path, "empty", error))?;
-    fs::fallocate(&file, FallocateFlags::empty(), 0, bytes as u64).map_err(
-        |error| match error {
-            Errno::NOSPC | Errno::DQUOT | Errno::FBIG | Errno::NOMEM => {
-                RegionError::NoRoom { path: path.to_owned(), bytes }
-            }
-            error => failed(path, "allocate", error),
-        },
-    )?;
+    fs::ftruncate(&file, bytes as u64).map_err(|error| failed(path, "extend", error))?;
+    allocate(&file, path, bytes)?;
     let memory =
         Memory::of_file(file, bytes, options).map_err(|error| io_error(path, "map", error))?;
     Ok(Region::born(memory, shape, start, true))
@@ -101,7 +89,9 @@ pub(crate) fn open_owned(
 ) -> Result<(Region, Producers), RegionError> {
     let file = open(path, OFlags::RDWR)?;
     lock(&file, path)?;
-    let bytes = size(&file, path)?;
+    let bytes = size(&file, path)?.min(space(&file, path, shape)?);
+    // A copy of a region may have holes, and a page that is not there may be one too many.
+    allocate(&file, path, bytes)?;
     let memory =
         Memory::of_file(file, bytes, options).map_err(|error| io_error(path, "map", error))?;
     Region::found(memory, shape).map_err(|fault| refused(path, fault))
@@ -113,6 +103,28 @@ pub(crate) fn open_observed(path: &Path, shape: Shape) -> Result<Region, RegionE
     let bytes = size(&file, path)?;
     let memory = Memory::observed(file, bytes).map_err(|error| io_error(path, "map", error))?;
     Ok(Region::found(memory, shape).map_err(|fault| refused(path, fault))?.0)
+}
+
+/// Bytes of a file for `shape`: whole pages of a file system that is memory.
+fn space(file: &File, path: &Path, shape: Shape) -> Result<usize, RegionError> {
+    let stat = fs::fstatfs(file).map_err(|error| failed(path, "stat", error))?;
+    if ![TMPFS, HUGETLBFS, RAMFS].contains(&(stat.f_type as u64 & 0xFFFF_FFFF)) {
+        return Err(RegionError::NotInMemory { path: path.to_owned() });
+    }
+    let page_bytes = usize::try_from(stat.f_bsize).unwrap_or(0).max(PAGE_BYTES);
+    let bytes = shape.bytes().and_then(|bytes| bytes.checked_next_multiple_of(page_bytes));
+    bytes.ok_or(RegionError::TooLarge)
+}
+
+/// Makes sure of the first `bytes` of the file, and changes none of them.
+fn allocate(file: &File, path: &Path, bytes: usize) -> Result<(), RegionError> {
+    let allocated = fs::fallocate(file, FallocateFlags::KEEP_SIZE, 0, bytes as u64);
+    allocated.map_err(|error| match error {
+        Errno::NOSPC | Errno::DQUOT | Errno::FBIG | Errno::NOMEM => {
+            RegionError::NoRoom { path: path.to_owned(), bytes }
+        }
+        error => failed(path, "allocate", error),
+    })
 }
 
 /// Opens a regular file. A link, a directory or a FIFO by this name is refused.
