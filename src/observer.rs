@@ -175,7 +175,8 @@ impl<E: Event> Observer<E> {
     /// # Errors
     /// [`RegionFault::Cursor`] where the region is garbled.
     pub fn published(&self) -> Result<Sequence, RegionError> {
-        self.checked("claimed", self.region.header().claimed.peek().get())
+        let from = self.checked("claimed", self.region.header().claimed.peek().get())?;
+        Ok(self.region.claimed(from))
     }
 
     /// Where each consumer stands, by the order of gates. One that joins at this moment may be missing.

@@ -108,7 +108,7 @@ impl<E: Event> Poller<E> {
     /// It stops at a sequence that is claimed and not stamped: what lies behind it may be visible
     /// already, but no gate passes a slot that is still being filled.
     pub(crate) fn skip_to_now(&mut self) {
-        self.next = self.ring.region().stamped(self.next..self.ring.claimed());
+        self.next = self.ring.region().stamped(self.next..self.ring.claimed_from(self.next));
         self.ring.header().gate_table.publish(self.gate, self.next);
     }
 
@@ -166,7 +166,7 @@ impl<E: Event> Poller<E> {
     pub(crate) fn standing(&mut self) -> Standing {
         match self.ring.life() {
             Life::Open => {}
-            Life::Draining if self.next < self.ring.claimed() => {}
+            Life::Draining if self.next < self.ring.claimed_from(self.next) => {}
             _ => return Standing::Closed,
         }
         let stamp = self.slots.stamp(self.next);
@@ -186,7 +186,7 @@ impl<E: Event> Poller<E> {
     /// Published events that were not handled yet.
     #[must_use]
     pub fn lag_events(&self) -> u64 {
-        self.ring.claimed().events_since(self.next)
+        self.ring.claimed_from(self.next).events_since(self.next)
     }
 
     /// The name given at build.
@@ -353,7 +353,7 @@ impl<E: Event> Batch<'_, E> {
     /// from its first on. One look at the claim counter.
     pub(crate) fn foresee(&mut self) -> (u64, u64) {
         // The only producer's counter follows its stamps, and one was seen.
-        let claimed = self.poller.ring.claimed().events_since(self.next).max(1);
+        let claimed = self.poller.ring.claimed_from(self.next).events_since(self.next).max(1);
         if self.poller.barrier.upstream.is_empty() {
             self.end = self.end.min(self.next.advance(claimed));
         }

@@ -168,7 +168,7 @@ impl<E: Event> Tap<E> {
     fn is_over(&self) -> bool {
         match self.ring.life() {
             Life::Open => false,
-            Life::Draining => self.next >= self.ring.claimed(),
+            Life::Draining => self.next >= self.ring.claimed_from(self.next),
             Life::Halted | Life::Stopped => true,
         }
     }

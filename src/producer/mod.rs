@@ -367,7 +367,7 @@ impl<E: Event, C: Claims> Producer<E, C> {
 
     #[inline(always)]
     fn settle(&mut self, end: Sequence) {
-        self.claims.settle(self.slots.header(), end);
+        self.claims.settle(end);
         self.sleepers.after_publish();
     }
 }

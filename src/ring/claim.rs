@@ -7,7 +7,7 @@
 //!
 //! | | wins by | a claim that is forgotten | `claimed` says |
 //! |---|---|---|---|
-//! | [`Single`] | a plain field, moved by publishing | is claimed again | everything below is stamped |
+//! | [`Single`] | a plain field, moved by publishing | is claimed again | everything below is stamped; told at each scan, the stamps know the rest |
 //! | [`Multi`] | compare-exchange on `claimed` | is aborted at the handle's next claim or drop | everything below is won |
 //!
 //! A sequence is never won before its slot is free: a fetch-add that must then wait can be neither
@@ -40,7 +40,7 @@ pub(crate) mod sealed {
         fn scan(&mut self, ring: &Ring, count: u64) -> Result<(), Full>;
 
         /// Everything won is stamped, up to `end`.
-        fn settle(&mut self, header: &Header, end: Sequence);
+        fn settle(&mut self, end: Sequence);
 
         /// What was won and is not settled: empty, unless a guard was forgotten.
         fn unsettled(&self) -> Range<Sequence>;
@@ -74,14 +74,16 @@ impl sealed::Claims for Single {
     #[cold]
     fn scan(&mut self, ring: &Ring, count: u64) -> Result<(), Full> {
         let next = self.next;
+        // Before `limit` is raised, which is never above it. A store per publish would cost a fifth
+        // of the throughput: the processor keeps a bounded number of them waiting for their lines.
+        ring.header().claimed.publish(next);
         self.limit = ring.free_below(next, count, |_| next)?;
         Ok(())
     }
 
     #[inline(always)]
-    fn settle(&mut self, header: &Header, end: Sequence) {
+    fn settle(&mut self, end: Sequence) {
         self.next = end;
-        header.claimed.publish(end);
     }
 
     #[inline(always)]
@@ -89,7 +91,9 @@ impl sealed::Claims for Single {
         self.next..self.next
     }
 
-    fn leave(&self, _ring: &Ring) {}
+    fn leave(&self, ring: &Ring) {
+        ring.header().claimed.publish(self.next);
+    }
 }
 
 /// The claim of one of several producers; a clone of the producer has one of its own.
@@ -97,12 +101,13 @@ impl sealed::Claims for Single {
 pub struct Multi {
     /// As in [`Single`]; each producer scans for itself.
     limit: Sequence,
-    /// Won, and not settled yet.
-    won: Range<Sequence>,
+    /// Sequences won from the one in `held` on, and not settled yet.
+    unsettled: u64,
     held: Arc<Held>,
 }
 
-/// The claim that one producer holds, said to whoever asks. A line that only its producer writes.
+/// The claim that one producer has reached for last, said to whoever asks: it holds it as long as it
+/// is not stamped. A line that only its producer writes.
 #[derive(Debug)]
 pub(crate) struct Held {
     name: Arc<str>,
@@ -120,16 +125,16 @@ impl Held {
         &self.name
     }
 
-    /// The first sequence held. Of two producers that reach for one sequence at this very moment
-    /// both may name it.
-    pub(crate) fn first(&self) -> Option<Sequence> {
-        Some(self.first.acquire()).filter(|first| *first != Self::NOTHING)
+    /// The first sequence of the claim. Of two producers that reach for one sequence at this very
+    /// moment both may name it.
+    pub(crate) fn first(&self) -> Sequence {
+        self.first.acquire()
     }
 }
 
 impl Multi {
     pub(crate) fn new(start: Sequence, held: Arc<Held>) -> Self {
-        Self { limit: start, won: start..start, held }
+        Self { limit: start, unsettled: 0, held }
     }
 
     pub(crate) fn held(&self) -> &Arc<Held> {
@@ -146,7 +151,7 @@ impl sealed::Claims for Multi {
             self.held.first.publish(next);
             match header.claimed.win(next, next.advance(count)) {
                 Ok(()) => {
-                    self.won = next..next.advance(count);
+                    self.unsettled = count;
                     return Some(next);
                 }
                 Err(now) => next = now,
@@ -164,14 +169,14 @@ impl sealed::Claims for Multi {
     }
 
     #[inline(always)]
-    fn settle(&mut self, _header: &Header, end: Sequence) {
-        self.won = end..end;
-        self.held.first.publish(Held::NOTHING);
+    fn settle(&mut self, _end: Sequence) {
+        self.unsettled = 0;
     }
 
     #[inline(always)]
     fn unsettled(&self) -> Range<Sequence> {
-        self.won.clone()
+        let first = self.held.first.peek();
+        first..Sequence::from_word(first.get().wrapping_add(self.unsettled))
     }
 
     fn leave(&self, ring: &Ring) {

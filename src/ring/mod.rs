@@ -149,9 +149,14 @@ impl Ring {
         self.region.shape().capacity
     }
 
-    /// The producers' claim counter.
+    /// Everything below is claimed, and published or about to be.
     pub(crate) fn claimed(&self) -> Sequence {
-        self.header().claimed.acquire()
+        self.claimed_from(Sequence::ZERO)
+    }
+
+    /// As `claimed`, for whoever knows that everything below `from` is stamped.
+    pub(crate) fn claimed_from(&self, from: Sequence) -> Sequence {
+        self.region.claimed(from)
     }
 
     /// Progress of the consumer `name`, if it stands at a gate.
@@ -211,10 +216,7 @@ impl Ring {
             return None;
         }
         let producers = self.producers.read();
-        producers
-            .iter()
-            .find(|held| held.first() == Some(sequence))
-            .map(|held| Arc::clone(held.name()))
+        producers.iter().find(|held| held.first() == sequence).map(|held| Arc::clone(held.name()))
     }
 
     /// The claim that keeps consumers waiting: there is at most one, the first that is not stamped.

@@ -108,7 +108,8 @@ impl Shape {
 #[repr(C)]
 pub(crate) struct Header {
     identity: Identity,
-    /// Producers' claim counter: everything below is claimed, and published or about to be.
+    /// Producers' claim counter: everything below is claimed, and published or about to be. What
+    /// an only producer has published since it told is known by the stamps.
     pub(crate) claimed: Cursor,
     pub(crate) gate_table: Gates,
     pub(crate) state: State,

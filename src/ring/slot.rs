@@ -11,7 +11,7 @@
 
 use crate::error::WriteError;
 use crate::event::{Codec, Event};
-use crate::ring::region::{Header, Region, stride_of};
+use crate::ring::region::{Header, Producers, Region, stride_of};
 use crate::sequence::Sequence;
 use crate::sync::{AtomicU64, Ordering, UnsafeCell};
 use core::{marker::PhantomData, mem::size_of, ops::Range, ptr::NonNull};
@@ -282,17 +282,44 @@ impl<E: Event> Slots<E> {
 }
 
 impl Region {
-    /// The first sequence of `range` that is not stamped, as published or as aborted; its end if
-    /// there is none.
+    /// Everything below is claimed, and published or about to be; where everything below `from` is
+    /// stamped. An only producer tells its counter now and then, and its stamps say the rest: they
+    /// are a run without a hole, of one lap at most, but for a batch on its way, which may count as
+    /// a whole. Looks at a few slots.
+    pub(crate) fn claimed(&self, from: Sequence) -> Sequence {
+        let told = self.header().claimed.acquire().max(from);
+        if self.shape().producers == Producers::Multi {
+            return told;
+        }
+        let is_stamped = |events: u64| self.is_stamped(told.advance(events));
+        let mut step = 1;
+        while step <= self.shape().capacity && is_stamped(step - 1) {
+            step *= 2;
+        }
+        // Of the stamps beyond `told` there are as many as `known` at least, and fewer than `step`.
+        let mut known = step / 2;
+        let mut beyond = step.min(self.shape().capacity + 1);
+        while known + 1 < beyond {
+            let middle = known.midpoint(beyond);
+            if is_stamped(middle - 1) { known = middle } else { beyond = middle }
+        }
+        told.advance(known)
+    }
+
+    /// Whether `sequence` is stamped, as published or as aborted.
+    fn is_stamped(&self, sequence: Sequence) -> bool {
+        // ORDERING: Acquire; pairs with the Release in `publish` and `abort`: whoever takes a
+        // stamped slot for its next lap does so after its last writer.
+        let stamp = SlotHead::of(self, sequence).stamp.load(Ordering::Acquire);
+        stamp & !ABORTED == sequence.get() + 1
+    }
+
+    /// The first sequence of `range` that is not stamped; its end if there is none.
     pub(crate) fn stamped(&self, range: Range<Sequence>) -> Sequence {
-        let is_stamped = |sequence: u64| {
-            let head = SlotHead::of(self, Sequence::from_word(sequence));
-            // ORDERING: Acquire; pairs with the Release in `publish` and `abort`: whoever takes a
-            // stamped slot for its next lap does so after its last writer.
-            head.stamp.load(Ordering::Acquire) & !ABORTED == sequence + 1
-        };
-        let hole = (range.start.get()..range.end.get()).find(|sequence| !is_stamped(*sequence));
-        hole.map_or(range.end.max(range.start), Sequence::from_word)
+        (range.start.get()..range.end.get())
+            .map(Sequence::from_word)
+            .find(|sequence| !self.is_stamped(*sequence))
+            .unwrap_or(range.end.max(range.start))
     }
 }
 
