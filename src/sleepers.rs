@@ -77,6 +77,11 @@ impl Sleepers {
         tired
     }
 
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn lock(&self) -> impl Sized + '_ {
+        self.monitor.lock()
+    }
+
     /// Asks to be called. Whoever has asked looks once more, and only then sleeps on the ticket.
     pub(crate) fn announce(&self) -> Ticket {
         // ORDERING: Relaxed; the fence orders it before the look.

@@ -22,6 +22,7 @@ const PLACES: &[Place] = &[
     ("bus/assembly.rs", 6, Top),
     ("bus/builder.rs", 6, Top),
     ("bus/joining.rs", 6, Top),
+    ("bus/links.rs", 6, Top),
     ("bus/group.rs", 6, Top),
     ("bus/stage.rs", 6, Top),
     ("bus/describe.rs", 6, Top),

@@ -5,9 +5,10 @@
 use super::describe::Description;
 use super::farewell::Farewell;
 use super::journal_side::Running;
+use super::links::Links;
 use super::place::Arrivals;
 use super::stage::Spec;
-use super::{Answer, Core, Links, StageLine};
+use super::{Answer, Core, StageLine};
 use crate::affinity;
 use crate::barrier::{Barrier, CauseGate, CursorRef};
 use crate::control::Control;

@@ -1,12 +1,13 @@
 //! *Owns* what a bus is asked to be, until it starts. *Invariant*: a builder holds data alone; all
 //! of it is validated once, in `start`, and nothing runs before it was found sound.
 
+use super::Bus;
 use super::assembly::Assembly;
 use super::describe::Description;
 use super::journal_side::JournalSide;
+use super::links::Links;
 use super::place::{self, Place, Placed};
 use super::stage::{Make, Spec, StageBuilder};
-use super::{Bus, Links};
 use crate::affinity;
 use crate::error::BuildError;
 use crate::event::{self, Codec, Event};

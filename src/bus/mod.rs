@@ -10,6 +10,7 @@ mod group;
 mod joining;
 #[cfg_attr(not(feature = "journal"), path = "no_journal.rs")]
 mod journal_side;
+mod links;
 mod operate;
 mod place;
 mod report;
@@ -18,13 +19,14 @@ mod stage;
 pub use builder::BusBuilder;
 pub use describe::{Description, Fits, GateLine, Placement};
 pub use joining::From;
+pub use links::{Link, Linked};
 pub use place::Adopted;
 #[cfg(not(loom))]
 pub(crate) use place::shape;
 pub use report::{Report, ShutdownError};
 pub use stage::StageBuilder;
 
-use crate::barrier::{CursorRef, Foreign};
+use crate::barrier::CursorRef;
 use crate::control::Control;
 use crate::error::{ConsumerReport, HeldClaim, Outcome};
 use crate::event::Event;
@@ -32,7 +34,6 @@ use crate::poller::Poller;
 use crate::processor::{Ended, Fail, Failure};
 use crate::ring::{Life, Ring};
 use crate::sequence::Sequence;
-use crate::topology::Milestone;
 use core::time::Duration;
 use crossbeam_channel::Receiver;
 use parking_lot::Mutex;
@@ -54,7 +55,7 @@ pub struct Bus<E: Event> {
     core: Core,
     slot_bytes: usize,
     pollers: Mutex<Vec<Poller<E>>>,
-    links: Links,
+    links: links::Links,
 }
 
 /// What of a bus does not depend on its event type.
@@ -375,50 +376,6 @@ impl core::fmt::Debug for Core {
     }
 }
 
-/// Cursors that stages of other buses stand behind; they are known once the bus has started.
-#[derive(Clone, Debug, Default)]
-struct Links {
-    journaled: Arc<OnceLock<(Arc<Ring>, CursorRef)>>,
-    durable: Arc<OnceLock<(Arc<Ring>, CursorRef)>>,
-}
-
-impl Links {
-    fn link(&self, milestone: Milestone) -> Link {
-        let cell = match milestone {
-            Milestone::Journaled => &self.journaled,
-            Milestone::Durable => &self.durable,
-        };
-        Link(Foreign { cell: Arc::clone(cell) })
-    }
-}
-
-/// A cursor of another bus.
-#[derive(Debug)]
-pub struct Link(Foreign);
-
-mod sealed {
-    pub trait Sealed {}
-}
-
-/// A bus, built or being built, that stages of other buses may stand behind.
-pub trait Linked: sealed::Sealed {
-    #[doc(hidden)]
-    fn link(&self, milestone: Milestone) -> Link;
-}
-
-impl<E: Event> sealed::Sealed for Bus<E> {}
-impl<E: Event> Linked for Bus<E> {
-    fn link(&self, milestone: Milestone) -> Link {
-        self.links.link(milestone)
-    }
-}
-impl<E: Event> sealed::Sealed for BusBuilder<E> {}
-impl<E: Event> Linked for BusBuilder<E> {
-    fn link(&self, milestone: Milestone) -> Link {
-        self.links().link(milestone)
-    }
-}
-
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
@@ -427,6 +384,29 @@ mod tests {
     #[event(name = "test.tick", version = 1)]
     struct Tick {
         value: u64,
+    }
+
+    #[test]
+    fn publishing_and_polling_take_no_lock() {
+        let mut builder = Bus::<Tick>::builder(64);
+        builder.poller("poller");
+        let (producer, mut bus) = builder.start_multi().expect("a sound bus");
+        let mut producers = [producer.clone(), producer];
+        let mut poller = bus.take_poller("poller").expect("named");
+        let mut tap = bus.tap("tap", From::Oldest, 8).expect("a gate");
+        // Whoever takes one of them never returns, and neither does this test.
+        let _locks = bus.core.ring.lock_everything();
+        let mut sum = 0;
+        for value in 0..10_000 {
+            producers[value as usize % 2].publish(&Tick { value }).expect("room");
+            let crate::Polled::Batch(mut batch) = poller.poll() else { unreachable!("published") };
+            while let Some((tick, _)) = batch.next() {
+                sum += tick.value.to_native();
+            }
+            let _ = tap.poll();
+        }
+        assert_eq!(sum, (0..10_000).sum::<u64>());
+        assert_eq!(bus.lag("poller"), Some(0));
     }
 
     #[test]

@@ -274,6 +274,14 @@ fn remember(names: &mut Vec<Arc<str>>, gate: GateIndex, name: &Arc<str>) {
     names[gate.get()] = Arc::clone(name);
 }
 
+#[cfg(all(test, not(loom)))]
+impl Ring {
+    /// Holds every lock that a ring has, so that whoever takes one waits for ever.
+    pub(crate) fn lock_everything(&self) -> impl Sized + '_ {
+        (self.names.write(), self.producers.write(), self.sleepers.lock())
+    }
+}
+
 impl core::fmt::Debug for Ring {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Ring").field("region", &self.region).finish_non_exhaustive()
