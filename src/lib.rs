@@ -93,6 +93,7 @@ mod barrier;
 mod bus;
 mod control;
 mod cursor;
+mod duty;
 mod error;
 mod event;
 #[cfg(fuzzing)]
@@ -131,6 +132,7 @@ pub use bus::{
     Placement, Report, ShutdownError, StageBuilder,
 };
 pub use control::{KillSwitch, OnPanic, StageFaults};
+pub use duty::{DutyCycle, EndedStage};
 pub use error::*;
 pub use event::{
     ArchivedCaused, ArchivedEnvelope, ArchivedStamped, Caused, Codec, Envelope, Event, Field,
