@@ -249,3 +249,19 @@ fn a_capacity_that_is_no_power_of_two_names_the_next_that_is() {
     assert!(Bus::<Tick>::builder(0).start().is_err());
     assert!(Bus::<Tick>::builder(1).start().is_err());
 }
+
+#[test]
+fn warming_up_publishes_nothing_and_disturbs_nobody() {
+    let (mut producer, mut poller, bus) = ring(8);
+    for lap in 0..10 {
+        producer.publish_batch(ticks(lap * 5..lap * 5 + 5)).expect("room");
+        producer.warm_up(100, &tick(u64::MAX)).expect("room");
+        assert_eq!(bus.published(), Sequence::new(lap * 5 + 5));
+        assert_eq!(drain(&mut poller), (lap * 5..lap * 5 + 5).map(|n| (n, n)).collect::<Vec<_>>());
+        assert!(matches!(poller.poll(), Polled::Idle));
+    }
+    producer.publish_batch(ticks(50..58)).expect("room");
+    assert!(matches!(producer.warm_up(1, &tick(0)), Err(PublishError::Full(_))));
+    assert_eq!(drain(&mut poller), (50..58).map(|n| (n, n)).collect::<Vec<_>>());
+    assert_eq!(bus.counters().aborted, 0);
+}

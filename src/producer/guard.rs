@@ -44,6 +44,11 @@ impl<'a, E: Event, C: Claims> Claim<'a, E, C> {
         Ok(Filled { claim: self })
     }
 
+    /// Lets go without a stamp: only an only producer claims the sequence again.
+    pub(super) fn forget(self) -> Sequence {
+        ManuallyDrop::new(self).sequence
+    }
+
     #[inline(always)]
     pub(super) fn fill(self, event: impl FnOnce(Sequence) -> E) -> Result<Sequence, PublishError> {
         let event = event(self.sequence);

@@ -3,8 +3,10 @@
 //! *Source*: Aeron's claim → commit or abort, with the guard as the protocol.
 
 mod guard;
+mod within;
 
 pub use guard::{BatchClaim, Claim, Filled};
+pub use within::Within;
 
 use crate::error::PublishError;
 use crate::event::{Codec, Event};
@@ -80,6 +82,30 @@ impl<E: Event> Producer<E> {
     pub(crate) fn single(ring: Arc<Ring>, slot_bytes: usize, when_full: WhenFull) -> Self {
         let claims = Single::new(ring.claimed());
         Self::new(ring, slot_bytes, claims, when_full)
+    }
+}
+
+impl<E: Event> Producer<E> {
+    /// Goes through the motions of publishing `event`, `rounds` times, and publishes nothing: code,
+    /// branch predictors and the lines of the next slots are warm when the first event comes. For
+    /// the quiet before a market opens. For an only producer; one of several could not write to a
+    /// slot without taking its sequence.
+    ///
+    /// # Errors
+    /// As [`Producer::try_publish`]; it writes to free slots and never waits for one.
+    pub fn warm_up(&mut self, rounds: usize, event: &E) -> Result<(), PublishError> {
+        let sequence = self.try_claim()?.forget();
+        let mut free = self.slots.capacity() / 2;
+        while free > 1 && self.win(free).is_none() {
+            free /= 2;
+        }
+        for round in 0..rounds as u64 {
+            let at = sequence.advance(round % free.max(1));
+            // SAFETY: R3: slots from `sequence` on, `free` of them and one at least, were found free,
+            // and the only producer, which is here, publishes none of them.
+            unsafe { self.slots.write(at, event, &mut self.scratch) }?;
+        }
+        Ok(())
     }
 }
 
@@ -252,7 +278,7 @@ impl<E: Event, C: Claims> Producer<E, C> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn within(&mut self, limit: Duration) -> Within<'_, E, C> {
-        Within { producer: self, limit }
+        Within::new(self, limit)
     }
 
     /// The sequence that the next publish will have, unless another producer is first.
@@ -376,60 +402,6 @@ impl<E: Event, C: Claims> Drop for Producer<E, C> {
     fn drop(&mut self) {
         self.abort_forgotten();
         self.claims.leave(&self.ring);
-    }
-}
-
-/// A producer with a deadline for one call. See [`Producer::within`].
-#[derive(Debug)]
-#[must_use = "it does nothing by itself"]
-pub struct Within<'a, E: Event, C: Claims = Single> {
-    producer: &'a mut Producer<E, C>,
-    limit: Duration,
-}
-
-impl<'a, E: Event, C: Claims> Within<'a, E, C> {
-    /// As [`Producer::claim`].
-    ///
-    /// # Errors
-    /// As [`Producer::claim`].
-    pub fn claim(self) -> Result<Claim<'a, E, C>, PublishError> {
-        self.producer.claim_as(Full::Within(self.limit))
-    }
-
-    /// As [`Producer::claim_batch`].
-    ///
-    /// # Errors
-    /// As [`Producer::claim_batch`].
-    pub fn claim_batch(self, events: usize) -> Result<BatchClaim<'a, E, C>, PublishError> {
-        self.producer.claim_batch_as(events, Full::Within(self.limit))
-    }
-
-    /// As [`Producer::publish`].
-    ///
-    /// # Errors
-    /// As [`Producer::publish`].
-    pub fn publish(self, event: &E) -> Result<Sequence, PublishError> {
-        Ok(self.claim()?.write(event)?.publish())
-    }
-
-    /// As [`Producer::publish_with`].
-    ///
-    /// # Errors
-    /// As [`Producer::publish`].
-    pub fn publish_with(self, event: impl FnOnce(Sequence) -> E) -> Result<Sequence, PublishError> {
-        self.claim()?.fill(event)
-    }
-
-    /// As [`Producer::publish_batch`].
-    ///
-    /// # Errors
-    /// As [`Producer::publish_batch`].
-    pub fn publish_batch<I>(self, events: I) -> Result<Range<Sequence>, PublishError>
-    where
-        I: IntoIterator<Item: Borrow<E>, IntoIter: ExactSizeIterator>,
-    {
-        let events = events.into_iter();
-        self.claim_batch(events.len())?.fill(events)
     }
 }
 
