@@ -1,7 +1,7 @@
 //! What the ring costs one core: no second thread, so no cache line moves.
 //!
-//! *publish*: from an event in registers to its stamp, claim counter included, 1,024 slots, nobody
-//! gating (every 1,024th publish scans an empty gate table). *poll*: from `poll` to the sum of all
+//! *publish*: from an event in registers to its stamp, 1,024 slots, nobody gating (every 256th publish
+//! scans an empty gate table; one of several producers also walks the stamps then). *poll*: from `poll` to the sum of all
 //! payload words, a prefilled ring of 4,096 slots, four batches; the clock is read twice per ring.
 //!
 //! Rows: `harness` is the loop of criterion around a `black_box`: subtract nothing, but believe no
@@ -74,6 +74,14 @@ fn publish_one(group: &mut BenchmarkGroup<'_, WallTime>) {
         b.iter(|| {
             n += 1;
             producer.publish(&Bytes24::new(n)).expect("nobody gates")
+        });
+    });
+    let (mut producer, _bus) =
+        Bus::<Bytes24>::builder(PUBLISH_SLOTS).start_multi().expect("a bus without stages");
+    group.bench_function("publish, as one of several", |b| {
+        b.iter(|| {
+            n += 1;
+            producer.publish(&Bytes24::new(black_box(n))).expect("nobody gates")
         });
     });
     group.bench_function("claim, write, publish", |b| {
