@@ -1,4 +1,15 @@
-//! What the derives refuse, and in which words.
+//! What the compiler refuses, and in which words: types that are no events, guards that outlive what they
+//! guard, ends of a ring in two hands.
+
+/// What is refused beside it under the same name, put right.
+mod allowed {
+    pub(crate) mod event_outlives_its_batch;
+    pub(crate) mod only_producer_is_cloned;
+    pub(crate) mod producer_shared_by_threads;
+    pub(crate) mod two_claims_of_one_producer;
+    pub(crate) mod two_events_held_at_once;
+    pub(crate) mod unfilled_claim_is_published;
+}
 
 use std::process::Command;
 
@@ -17,4 +28,14 @@ fn what_cannot_be_an_event_is_refused_in_words_that_say_why() {
         return;
     }
     trybuild::TestCases::new().compile_fail("tests/refused/*.rs");
+}
+
+#[test]
+fn what_differs_from_a_refusal_in_the_one_point_compiles_and_runs() {
+    allowed::event_outlives_its_batch::main();
+    allowed::only_producer_is_cloned::main();
+    allowed::producer_shared_by_threads::main();
+    allowed::two_claims_of_one_producer::main();
+    allowed::two_events_held_at_once::main();
+    allowed::unfilled_claim_is_published::main();
 }

@@ -1,0 +1,13 @@
+use tourbillon::{Bus, Event};
+
+#[derive(rkyv::Archive, rkyv::Serialize, Event)]
+#[event(name = "test.tick", version = 1)]
+struct Tick {
+    value: u64,
+}
+
+fn main() {
+    let (producer, _bus) = Bus::<Tick>::builder(4).start().unwrap();
+    let another = producer.clone();
+    assert_eq!(another.next_sequence().get(), 0);
+}
