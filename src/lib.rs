@@ -134,7 +134,8 @@ pub use control::{KillSwitch, OnPanic, StageFaults};
 pub use error::*;
 pub use event::{
     ArchivedCaused, ArchivedEnvelope, ArchivedStamped, Caused, Codec, Envelope, Event, Field,
-    Framed, FramedCodec, Inline, InlineCodec, Layout, Schema, SchemaId, Stamped, Validator,
+    Framed, FramedCodec, InPlace, Inline, InlineCodec, Layout, Schema, SchemaId, Stamped,
+    Validator,
 };
 #[cfg(feature = "journal")]
 pub use journal::{

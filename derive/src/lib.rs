@@ -7,6 +7,7 @@
 
 mod attributes;
 mod expand;
+mod in_place;
 
 use attributes::Kind;
 use proc_macro::TokenStream;

@@ -3,17 +3,20 @@
 //! *Source*: Aeron's claim → commit or abort, with the guard as the protocol.
 
 mod guard;
+mod within;
 
 pub use guard::{BatchClaim, Claim, Filled};
+pub use within::Within;
 
 use crate::error::PublishError;
-use crate::event::{Codec, Event};
+use crate::event::{Codec, Event, InPlace, InlineCodec};
 use crate::idle::Patience;
 use crate::ring::{Claims, Multi, Ring, Single, Slots};
 use crate::sequence::Sequence;
 use crate::sleepers::Caller;
 use crate::wait::WhenFull;
 use core::{borrow::Borrow, ops::Range, time::Duration};
+use rkyv::Archived;
 use std::sync::Arc;
 
 /// A producer of a bus: the only one, or with [`Multi`] one of several.
@@ -203,6 +206,40 @@ impl<E: Event, C: Claims> Producer<E, C> {
         self.try_claim()?.fill(event)
     }
 
+    /// Publishes what `write` writes over the zeros of its slot, where it lies; waits as [`WhenFull`]
+    /// says. For large events of numbers, which say `in_place` (see [`InPlace`]): nothing is built
+    /// elsewhere and copied. If `write` unwinds, the sequence is aborted.
+    ///
+    /// # Errors
+    /// As [`Producer::claim`].
+    #[inline]
+    pub fn publish_in_place(
+        &mut self,
+        write: impl FnOnce(&mut Archived<E>, Sequence),
+    ) -> Result<Sequence, PublishError>
+    where
+        E: Event<Codec = InlineCodec>,
+        Archived<E>: InPlace,
+    {
+        Ok(self.claim()?.write_in_place(write).publish())
+    }
+
+    /// As [`Producer::publish_in_place`], if a slot is free now.
+    ///
+    /// # Errors
+    /// As [`Producer::try_claim`].
+    #[inline]
+    pub fn try_publish_in_place(
+        &mut self,
+        write: impl FnOnce(&mut Archived<E>, Sequence),
+    ) -> Result<Sequence, PublishError>
+    where
+        E: Event<Codec = InlineCodec>,
+        Archived<E>: InPlace,
+    {
+        Ok(self.try_claim()?.write_in_place(write).publish())
+    }
+
     /// Publishes all events of `events` at once: no consumer sees one before all are there. Waits
     /// as [`WhenFull`] says.
     ///
@@ -252,7 +289,7 @@ impl<E: Event, C: Claims> Producer<E, C> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn within(&mut self, limit: Duration) -> Within<'_, E, C> {
-        Within { producer: self, limit }
+        Within::new(self, limit)
     }
 
     /// The sequence that the next publish will have, unless another producer is first.
@@ -376,60 +413,6 @@ impl<E: Event, C: Claims> Drop for Producer<E, C> {
     fn drop(&mut self) {
         self.abort_forgotten();
         self.claims.leave(&self.ring);
-    }
-}
-
-/// A producer with a deadline for one call. See [`Producer::within`].
-#[derive(Debug)]
-#[must_use = "it does nothing by itself"]
-pub struct Within<'a, E: Event, C: Claims = Single> {
-    producer: &'a mut Producer<E, C>,
-    limit: Duration,
-}
-
-impl<'a, E: Event, C: Claims> Within<'a, E, C> {
-    /// As [`Producer::claim`].
-    ///
-    /// # Errors
-    /// As [`Producer::claim`].
-    pub fn claim(self) -> Result<Claim<'a, E, C>, PublishError> {
-        self.producer.claim_as(Full::Within(self.limit))
-    }
-
-    /// As [`Producer::claim_batch`].
-    ///
-    /// # Errors
-    /// As [`Producer::claim_batch`].
-    pub fn claim_batch(self, events: usize) -> Result<BatchClaim<'a, E, C>, PublishError> {
-        self.producer.claim_batch_as(events, Full::Within(self.limit))
-    }
-
-    /// As [`Producer::publish`].
-    ///
-    /// # Errors
-    /// As [`Producer::publish`].
-    pub fn publish(self, event: &E) -> Result<Sequence, PublishError> {
-        Ok(self.claim()?.write(event)?.publish())
-    }
-
-    /// As [`Producer::publish_with`].
-    ///
-    /// # Errors
-    /// As [`Producer::publish`].
-    pub fn publish_with(self, event: impl FnOnce(Sequence) -> E) -> Result<Sequence, PublishError> {
-        self.claim()?.fill(event)
-    }
-
-    /// As [`Producer::publish_batch`].
-    ///
-    /// # Errors
-    /// As [`Producer::publish_batch`].
-    pub fn publish_batch<I>(self, events: I) -> Result<Range<Sequence>, PublishError>
-    where
-        I: IntoIterator<Item: Borrow<E>, IntoIter: ExactSizeIterator>,
-    {
-        let events = events.into_iter();
-        self.claim_batch(events.len())?.fill(events)
     }
 }
 
