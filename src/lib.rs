@@ -127,8 +127,8 @@ mod wait;
 mod waker;
 
 pub use bus::{
-    Adopted, Bus, BusBuilder, Counters, Description, Drain, Fits, From, GateLine, Link, Linked,
-    Placement, Report, ShutdownError, StageBuilder,
+    Adopted, Bus, BusBuilder, Counters, Description, Drain, Fits, From, GateLine, JoinedLine, Link,
+    Linked, Placement, Report, ShutdownError, StageBuilder,
 };
 pub use control::{KillSwitch, OnPanic, StageFaults};
 pub use error::*;
