@@ -2,13 +2,14 @@
 //! order, and what a kill tore is aborted and told.
 #![cfg(target_os = "linux")]
 #![allow(clippy::print_stderr, reason = "a long test says what it hit")]
+#![allow(clippy::disallowed_methods, reason = "what a forgotten claim leaves is a subject here")]
 
 #[path = "named_ring/child.rs"]
 mod child;
 #[path = "named_ring/tmpfs.rs"]
 mod tmpfs;
 
-use child::{BATCH_EVENTS_MAX, Call, Entry, Orders, Page, SLOTS, Word, Work, builder, handle, mix};
+use child::{BATCH_EVENTS_MAX, Call, Entry, Orders, Page, Word, Work, builder, handle, mix};
 use std::path::Path;
 use tmpfs::Tmpfs;
 use tourbillon::{Adopted, Bus, Drain, MultiProducer, Polled, Sequence, WhenFull};
@@ -273,5 +274,4 @@ fn a_claim_that_dies_with_its_producer_is_aborted_and_told() {
         assert_eq!(numbers, [0, 1, 3, 4, 8]);
         assert!(contents(&again, by_several).0.aborted_claims.is_empty(), "it is told once");
     }
-    assert!(SLOTS > 9);
 }
