@@ -182,9 +182,9 @@ impl fmt::Display for Wait {
 /// [`PublishError::Full`](crate::PublishError::Full), which names the consumer in the way.
 ///
 /// It costs nothing while there is room. A call that finds the ring full counts one stall
-/// ([`Counters`](crate::Counters)), and reads the clock from then on. A limit is for each call;
-/// [`Producer::within`](crate::Producer::within) sets another for one. However it waits, the end of
-/// the bus ends it with [`PublishError::Closed`](crate::PublishError::Closed).
+/// ([`Counters`](crate::Counters)), and with a limit reads the clock from then on. The limit is for
+/// each call; [`Producer::within`](crate::Producer::within) sets another for one. However it waits, the
+/// end of the bus ends it with [`PublishError::Closed`](crate::PublishError::Closed).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WhenFull {
