@@ -9,6 +9,23 @@ pub(crate) fn cores() -> usize {
     available_parallelism().map_or(1, usize::from)
 }
 
+/// Cores that the scheduler leaves alone, in order; empty where it does not say.
+pub(crate) fn isolated() -> Vec<usize> {
+    let list = std::fs::read_to_string("/sys/devices/system/cpu/isolated").unwrap_or_default();
+    numbers(list.trim())
+}
+
+/// Reads the kernel's list format, as `2-3,5`; what is no such list is empty.
+fn numbers(list: &str) -> Vec<usize> {
+    let range = |part: &str| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last) = (first.parse::<u16>().ok()?, last.parse::<u16>().ok()?);
+        (first <= last).then(|| usize::from(first)..=usize::from(last))
+    };
+    let ranges: Option<Vec<_>> = list.split(',').map(range).collect();
+    ranges.unwrap_or_default().into_iter().flatten().collect()
+}
+
 /// Pins the calling thread to `core`.
 #[cfg(target_os = "linux")]
 pub(crate) fn pin(core: usize) -> Result<(), String> {
@@ -40,4 +57,19 @@ pub(crate) fn sharpen_sleeps() {
     #[cfg(target_os = "linux")]
     // Where it is refused, sleeps are late, and nothing else is wrong.
     let _ = rustix::thread::set_current_timer_slack(core::num::NonZeroU64::new(1_000));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::numbers;
+
+    #[test]
+    fn lists_of_cores_are_read_as_the_kernel_writes_them() {
+        assert_eq!(numbers("2-3,5"), [2, 3, 5]);
+        assert_eq!(numbers("7"), [7]);
+        assert_eq!(numbers("0-1,4-4,126-128"), [0, 1, 4, 126, 127, 128]);
+        for other in ["", "3-2", "a", "1,", "-1", "1-2-3", "0-99999999", " 1"] {
+            assert!(numbers(other).is_empty(), "{other:?}");
+        }
+    }
 }

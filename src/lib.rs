@@ -128,15 +128,16 @@ mod wait;
 mod waker;
 
 pub use bus::{
-    Adopted, Bus, BusBuilder, Counters, Description, Drain, Fits, From, GateLine, Link, Linked,
-    Placement, Report, ShutdownError, StageBuilder,
+    Adopted, Bus, BusBuilder, Counters, Description, Drain, Fits, From, GateLine, JoinedLine, Link,
+    Linked, Placement, Report, ShutdownError, StageBuilder,
 };
 pub use control::{KillSwitch, OnPanic, StageFaults};
 pub use duty::{DutyCycle, EndedStage};
 pub use error::*;
 pub use event::{
     ArchivedCaused, ArchivedEnvelope, ArchivedStamped, Caused, Codec, Envelope, Event, Field,
-    Framed, FramedCodec, Inline, InlineCodec, Layout, Schema, SchemaId, Stamped, Validator,
+    Framed, FramedCodec, InPlace, Inline, InlineCodec, Layout, Schema, SchemaId, Stamped,
+    Validator,
 };
 #[cfg(feature = "journal")]
 pub use journal::{

@@ -56,6 +56,8 @@ pub(crate) struct Node {
     pub(crate) switch: Option<KillSwitch>,
     pub(crate) batch_events_max: Option<u64>,
     pub(crate) core: Option<usize>,
+    /// Asks for a core that the scheduler leaves alone; it is in `core` once it is chosen.
+    pub(crate) is_isolated: bool,
     pub(crate) wait: Wait,
 }
 
@@ -74,6 +76,7 @@ impl Node {
             switch: None,
             batch_events_max: None,
             core: None,
+            is_isolated: false,
             wait: Wait::Auto,
         }
     }
@@ -93,6 +96,8 @@ pub(crate) struct Plan {
     /// For each stage the stages it stands behind, straight.
     pub(crate) upstream: Vec<Vec<usize>>,
     pub(crate) threads: Vec<ThreadPlan>,
+    /// Cores that its threads can count on.
+    pub(crate) cores: usize,
 }
 
 impl Plan {
@@ -100,6 +105,28 @@ impl Plan {
     pub(crate) fn is_leaf(&self, stage: usize) -> bool {
         self.upstream.iter().all(|upstream| !upstream.contains(&stage))
     }
+}
+
+/// Gives each stage that asks for it the next of the cores `isolated` that no other stage has. Gives how
+/// many were given.
+///
+/// # Errors
+/// [`BuildError::NoIsolatedCore`], naming the first stage that is left without one.
+pub(crate) fn isolate(nodes: &mut [Node], isolated: &[usize]) -> Result<usize, BuildError> {
+    let mut given = 0;
+    for at in 0..nodes.len() {
+        if !nodes[at].is_isolated || nodes[at].role == Role::Poller {
+            continue;
+        }
+        let is_free = |core: &&usize| nodes.iter().all(|node| node.core != Some(**core));
+        let Some(&core) = isolated.iter().find(is_free) else {
+            let (stage, isolated) = (nodes[at].name.clone(), isolated.to_vec());
+            return Err(BuildError::NoIsolatedCore { stage, isolated });
+        };
+        nodes[at].core = Some(core);
+        given += 1;
+    }
+    Ok(given)
 }
 
 /// Validates the graph once and lays it out on threads.
@@ -122,7 +149,7 @@ pub(crate) fn plan(
     }
     let threads = fuse(nodes, &order)?;
     check_spinners(nodes, &threads, cores, allow_more_spinners)?;
-    Ok(Plan { upstream, threads })
+    Ok(Plan { upstream, threads, cores })
 }
 
 fn index_by_name(nodes: &[Node]) -> Result<BTreeMap<&str, usize>, BuildError> {
@@ -349,6 +376,21 @@ mod tests {
         let plan = plan(&nodes, 8, false).expect("a sound graph");
         let threads: Vec<_> = plan.threads.iter().map(|t| (t.core, t.stages.clone())).collect();
         assert_eq!(threads, [(None, vec![1]), (Some(1), vec![2, 0])]);
+    }
+
+    #[test]
+    fn a_stage_gets_the_next_isolated_core_that_no_other_has() {
+        let asking = |name, role| Node { is_isolated: true, ..Node::new(name, role) };
+        let pinned = Node { core: Some(3), ..node("pinned", &[]) };
+        let [a, b] = ["a", "b"].map(|name| asking(name, Role::Handler));
+        let mut nodes = [asking("screen", Role::Poller), a, pinned, b];
+        assert_eq!(isolate(&mut nodes.clone(), &[2, 3, 5]).expect("two are free"), 2);
+        let text = isolate(&mut nodes.clone(), &[2, 3]).expect_err("one is free").to_string();
+        assert!(text.contains("`b`") && text.contains("2, 3"), "{text}");
+        let text = isolate(&mut nodes.clone(), &[]).expect_err("none").to_string();
+        assert!(text.contains("`a`") && text.contains("isolcpus"), "{text}");
+        isolate(&mut nodes, &[2, 3, 5]).expect("as above");
+        assert_eq!(nodes.map(|node| node.core), [None, Some(2), Some(3), Some(5)]);
     }
 
     #[test]

@@ -178,15 +178,23 @@ impl fmt::Display for Wait {
     }
 }
 
-/// What a producer does when the ring is full.
+/// What a producer does when the ring is full, before its call gives up with
+/// [`PublishError::Full`](crate::PublishError::Full), which names the consumer in the way.
+///
+/// It costs nothing while there is room. A call that finds the ring full counts one stall
+/// ([`Counters`](crate::Counters)), and with a limit reads the clock from then on. The limit is for
+/// each call; [`Producer::within`](crate::Producer::within) sets another for one. However it waits, the
+/// end of the bus ends it with [`PublishError::Closed`](crate::PublishError::Closed).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WhenFull {
     /// Refuses at once.
     Fail,
-    /// Spins until there is room; `None` waits for ever.
+    /// Spins until there is room; `None` waits for ever. Keeps its core, also from the consumer that it
+    /// waits for where they share one.
     Spin(Option<Duration>),
-    /// Spins a little, then yields, until there is room; `None` waits for ever.
+    /// Spins a little, then yields, until there is room; `None` waits for ever. A system call for each
+    /// look.
     Yield(Option<Duration>),
     /// Spins a little, yields a little, then naps for some 20 µs at a time, until there is room;
     /// `None` waits for ever. Consumers pay nothing for it; the end of the bus wakes it at once.

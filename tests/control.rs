@@ -354,7 +354,10 @@ fn a_description_says_what_was_built() {
     let text = described.to_string();
     for line in [
         "ring: 64 slots of ",
-        "when full, Fail",
+        "events: inline\n",
+        "memory: anonymous; huge pages not asked for; locked not asked for\n",
+        "producers: one; when full, Fail\n",
+        "counted: 0 sequences aborted, 0 stalls of producers\n",
         "journal: no",
         &format!("thread: book → core {}, yield", a_core()),
         "thread: gateway → any core, auto",

@@ -7,11 +7,14 @@ mod child;
 #[cfg(feature = "journal")]
 #[path = "named_ring/journal.rs"]
 mod journal;
+#[path = "named_ring/tmpfs.rs"]
+mod tmpfs;
 
 use child::{Call, Entry, Page, SLOTS, Word, Work, builder, mix};
 use std::fs::File;
 use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use tmpfs::{Refused, Tmpfs};
 use tourbillon::{
     Adopted, BuildError, Bus, Drain, Event, Grant, MemoryOptions, Observed, Observer, Polled,
     Poller, Producer, RegionError, RegionFault, Sequence,
@@ -23,45 +26,6 @@ const SEED: u64 = 0x5EED_0000_0000_0010;
 #[ignore = "the process that is killed: its parent starts it"]
 fn a_child_at_work() {
     child::work();
-}
-
-/// A directory in memory, gone at the end; `None`, with a notice, where there is none.
-struct Tmpfs(PathBuf);
-
-impl Tmpfs {
-    fn new(name: &str) -> Option<Self> {
-        let dir = PathBuf::from(format!("/dev/shm/tourbillon-{}-{name}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&dir);
-        let is_there = std::fs::create_dir(&dir).is_ok();
-        let probe = is_there.then(|| builder(&["probe"]).named(dir.join("probe")).is_refused());
-        if probe != Some(false) {
-            eprintln!("skipped: no tmpfs at /dev/shm");
-            return None;
-        }
-        std::fs::remove_file(dir.join("probe")).expect("made just now");
-        Some(Self(dir))
-    }
-
-    fn ring(&self) -> PathBuf {
-        self.0.join("ring")
-    }
-}
-
-impl Drop for Tmpfs {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-trait Refused {
-    fn is_refused(&mut self) -> bool;
-}
-
-impl Refused for tourbillon::BusBuilder<Entry> {
-    fn is_refused(&mut self) -> bool {
-        let builder = std::mem::replace(self, builder(&[]));
-        matches!(builder.start(), Err(BuildError::Region(RegionError::NotInMemory { .. })))
-    }
 }
 
 fn adopt(path: &Path, stages: &[&str]) -> Result<(Producer<Entry>, Bus<Entry>), RegionError> {

@@ -116,6 +116,37 @@ fn a_forgotten_batch_is_aborted_when_its_handle_is_dropped() {
 }
 
 #[test]
+fn a_drain_that_a_leaked_claim_held_up_names_its_holder() {
+    let mut builder = Bus::<Numbered>::builder(8);
+    builder.handler("book", |_: &ArchivedNumbered, _: Sequence, _: bool| {});
+    let (producer, bus) = builder.start_multi().expect("a sound bus");
+    let (mut feed, mut other) = (producer.named("feed"), producer.named("other"));
+    other.publish(&event(0)).expect("room");
+    std::mem::forget(feed.claim().expect("room"));
+    std::mem::forget(feed);
+    other.publish(&event(2)).expect("room");
+    while bus.sequence("book") < Some(Sequence::new(1)) {
+        std::thread::yield_now();
+    }
+    let error = bus.shutdown(Drain::Deadline(Duration::from_millis(1))).expect_err("it waits");
+    let [held] = &error.report().held_claims[..] else { panic!("{error}") };
+    assert_eq!((held.sequence.get(), held.producer.as_deref()), (1, Some("feed")));
+    assert_eq!(held.waiting, ["book".into()]);
+    let text = error.to_string();
+    assert!(text.contains("`book` by 2 events") && text.contains("claimed by `feed`"), "{text}");
+}
+
+#[test]
+fn a_drain_that_ends_in_order_holds_no_claims() {
+    let mut builder = Bus::<Numbered>::builder(8);
+    builder.handler("book", |_: &ArchivedNumbered, _: Sequence, _: bool| {});
+    let (mut producer, bus) = builder.start_multi().expect("a sound bus");
+    producer.publish(&event(0)).expect("room");
+    let report = bus.shutdown(Drain::Complete).expect("a clean end");
+    assert_eq!(report.held_claims, []);
+}
+
+#[test]
 fn a_claim_leaked_with_its_handle_is_named_to_whoever_asks_and_to_blocked_producers() {
     let (producer, mut poller, bus) = ring(4, WhenFull::Fail);
     let mut feed = producer.named("feed");

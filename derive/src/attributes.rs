@@ -1,10 +1,12 @@
 //! *Owns* what users write in `#[event(..)]`, `#[schema(..)]` and `#[rkyv(..)]`. *Invariant*: an
 //! unknown key of ours is an error at that key; a key of rkyv's that does not move bytes is skipped.
 
-use proc_macro2::{Span, TokenTree};
+use proc_macro2::{Span, TokenStream, TokenTree};
+use quote::ToTokens;
 use syn::{
     Attribute, DeriveInput, Error, Field, Ident, LitInt, LitStr, Result, Token, Type,
     WherePredicate, meta::ParseNestedMeta, parenthesized, parse::Parse, punctuated::Punctuated,
+    spanned::Spanned,
 };
 
 /// Which derive is running, and so which attribute it reads.
@@ -24,8 +26,8 @@ impl Kind {
 
     fn keys(self) -> &'static str {
         match self {
-            Self::Event => "`name`, `version` and `framed`",
-            Self::Schema => "`name` and `version`",
+            Self::Event => "`name`, `version`, `framed` and `in_place`",
+            Self::Schema => "`name`, `version` and `in_place`",
         }
     }
 }
@@ -37,6 +39,8 @@ pub(crate) struct Identity {
     pub(crate) version: u32,
     /// Whether the event may hold strings, vectors and maps.
     pub(crate) is_framed: bool,
+    /// Where it says that its archive may be written in place.
+    pub(crate) in_place: Option<Span>,
 }
 
 impl Identity {
@@ -44,6 +48,7 @@ impl Identity {
         let mut name = None;
         let mut version = None;
         let mut framed = None;
+        let mut in_place = None;
         for attribute in ours(kind, &input.attrs) {
             attribute.parse_nested_meta(|meta| {
                 if meta.path.is_ident("name") {
@@ -52,6 +57,8 @@ impl Identity {
                     set(&mut version, meta.value()?.parse::<LitInt>()?.base10_parse()?, &meta)
                 } else if kind == Kind::Event && meta.path.is_ident("framed") {
                     set(&mut framed, (), &meta)
+                } else if meta.path.is_ident("in_place") {
+                    set(&mut in_place, meta.path.span(), &meta)
                 } else {
                     Err(unknown(kind, &meta, kind.keys()))
                 }
@@ -69,7 +76,8 @@ impl Identity {
             ));
         }
         let name = name.unwrap_or_else(|| strip_raw(&input.ident));
-        Ok(Self { name, version: version.unwrap_or(1), is_framed: framed.is_some() })
+        let version = version.unwrap_or(1);
+        Ok(Self { name, version, is_framed: framed.is_some(), in_place })
     }
 }
 
@@ -117,12 +125,16 @@ pub(crate) struct TypeAttributes {
     pub(crate) as_type: Option<Type>,
     /// `archive_bounds(..)`.
     pub(crate) bounds: Vec<WherePredicate>,
+    /// Whether the archive has checks of its own, on top of those of its fields.
+    pub(crate) is_verified: bool,
 }
 
 impl TypeAttributes {
     pub(crate) fn parse(input: &DeriveInput) -> Result<Self> {
         let mut parsed = Self::default();
         for attribute in rkyvs(&input.attrs) {
+            // As `bytecheck(verify)`, or passed on by `attr(..)`.
+            parsed.is_verified |= mentions(attribute.meta.to_token_stream(), "verify");
             attribute.parse_nested_meta(|meta| {
                 if meta.path.is_ident("archived") {
                     parsed.archived = Some(meta.value()?.parse()?);
@@ -147,6 +159,14 @@ impl TypeAttributes {
         }
         Ok(parsed)
     }
+}
+
+fn mentions(tokens: TokenStream, word: &str) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => ident == word,
+        TokenTree::Group(group) => mentions(group.stream(), word),
+        _ => false,
+    })
 }
 
 /// An identifier without `r#`.

@@ -2,6 +2,7 @@
 //! field its name, its place and the hash of its archived type; of an enum the tags as well.
 
 use crate::attributes::{FieldAttributes, Identity, Kind, TypeAttributes, refuse, strip_raw};
+use crate::in_place;
 use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{
@@ -19,6 +20,10 @@ pub(crate) fn derive(kind: Kind, input: &DeriveInput) -> Result<TokenStream> {
     let layout = layout(kind, input, &identity, &archived_type(input, &rkyv), &generics)?;
     let schema = schema(input, &identity, &generics);
     let copied = copied(input);
+    let in_place = match identity.in_place {
+        Some(asked) => in_place::derive(input, asked, &identity, &rkyv)?,
+        None => TokenStream::new(),
+    };
     let event = match kind {
         Kind::Event => event(input, &generics, identity.is_framed)?,
         Kind::Schema => TokenStream::new(),
@@ -29,13 +34,14 @@ pub(crate) fn derive(kind: Kind, input: &DeriveInput) -> Result<TokenStream> {
             #schema
             #copied
             #event
+            #in_place
         };
     })
 }
 
 /// The type that rkyv's derive makes, by name: a projection cannot stand in an impl header of a
 /// generic type.
-fn archived_type(input: &DeriveInput, rkyv: &TypeAttributes) -> TokenStream {
+pub(crate) fn archived_type(input: &DeriveInput, rkyv: &TypeAttributes) -> TokenStream {
     let (_, arguments, _) = input.generics.split_for_impl();
     let ident = &input.ident;
     match (&rkyv.as_type, &rkyv.archived) {

@@ -7,6 +7,7 @@
 
 mod attributes;
 mod expand;
+mod in_place;
 
 use attributes::Kind;
 use proc_macro::TokenStream;
@@ -27,6 +28,11 @@ use syn::{DeriveInput, parse_macro_input};
 /// consumer's walk over them, differs from run to run: where a replay must come out the same bit for
 /// bit, use `BTreeMap` and `BTreeSet`. An event that contains itself is checked to a depth of 64
 /// when it comes back from a disk.
+///
+/// `#[event(name = "md.depth", version = 1, in_place)]` lets a closure write the archive where it lies
+/// (`Producer::publish_in_place`). Structs of numbers, of arrays of them and of such structs, without
+/// padding; never `framed`, generic or verified as a whole. A struct inside says it too, by
+/// `#[schema(in_place)]`.
 #[proc_macro_derive(Event, attributes(event))]
 pub fn derive_event(input: TokenStream) -> TokenStream {
     run(Kind::Event, &parse_macro_input!(input as DeriveInput))

@@ -18,6 +18,7 @@ use crate::topology::{self, Node, Role};
 use crate::wait::{Wait, WhenFull};
 use parking_lot::Mutex;
 use std::any::Any;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Bytes of a framed event's archive, where nothing else was said.
@@ -173,8 +174,11 @@ impl<E: Event> BusBuilder<E> {
         }
         let slot_bytes = self.checked_slot_bytes()?;
         self.spread_groups();
-        let nodes: Vec<Node> = self.stages.iter().map(|spec| spec.node.clone()).collect();
-        let plan = topology::plan(&nodes, affinity::cores(), self.allow_more_spinners)?;
+        let mut nodes: Vec<Node> = self.stages.iter().map(|spec| spec.node.clone()).collect();
+        // No thread inherits an isolated core, so those are on top.
+        let isolated = topology::isolate(&mut nodes, &affinity::isolated())?;
+        let cores = affinity::cores() + isolated;
+        let plan = topology::plan(&nodes, cores, self.allow_more_spinners)?;
         self.check_links()?;
 
         let mut journal = std::mem::take(&mut self.journal).open::<E>()?;
@@ -182,13 +186,17 @@ impl<E: Event> BusBuilder<E> {
         let shape = place::shape::<E>(self.capacity, slot_bytes, producers);
         let is_direct = nodes.iter().any(|node| node.wait == Wait::DirectWake);
         let place = std::mem::take(&mut self.place);
+        let path = place.path().map(Path::to_owned);
         let Placed { ring, arrivals } =
             place.open::<E>(shape, journal.start(), &names, is_direct)?;
         if let Some(spec) = self.stages.iter_mut().find(|spec| spec.node.role == Role::Journal) {
             spec.make = journal.make();
         }
         let durable = journal.durable();
-        let description = Description::new(&ring, &nodes, &plan, self.when_full);
+        let mut description = Description::new(&ring, &nodes, &plan, self.when_full);
+        description.path = path;
+        description.framed_slot_bytes = (slot_bytes > 0).then_some(slot_bytes);
+        description.has_several_producers = producers == Producers::Multi;
         let assembly = Assembly { durable, ring, slot_bytes, plan, nodes, arrivals, description };
         let (core, pollers) = assembly.run(self.stages, &self.links, journal.into_running())?;
         Ok(Bus { core, slot_bytes, pollers: Mutex::new(pollers), links: self.links })

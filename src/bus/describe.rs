@@ -2,13 +2,14 @@
 //! the two differ, it says both. *Source*: its own; cache sizes from Linux's
 //! `/sys/devices/system/cpu/cpu0/cache`.
 
-use crate::affinity;
+use super::Counters;
 use crate::control::OnPanic;
-use crate::ring::Ring;
+use crate::ring::{Granted, Ring};
+use crate::sequence::Sequence;
 use crate::topology::{JOURNAL, Milestone, Node, Plan, Role};
 use crate::wait::{Wait, WhenFull};
 use core::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// One thread of a bus.
@@ -78,7 +79,26 @@ pub struct GateLine {
     pub has_kill_switch: bool,
 }
 
-/// A bus as it was built.
+/// A consumer that is no stage of the bus: it joined while the bus ran.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct JoinedLine {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Everything below was handled; `None` for a tap, which gates producers only while it copies.
+    pub sequence: Option<Sequence>,
+}
+
+impl fmt::Display for JoinedLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.sequence {
+            Some(sequence) => write!(f, "joined `{}` at {sequence}", self.name),
+            None => write!(f, "tap `{}`", self.name),
+        }
+    }
+}
+
+/// A bus as it was built, with who has joined and what was counted by the time it was asked.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Description {
@@ -90,6 +110,15 @@ pub struct Description {
     pub ring_bytes: u64,
     /// The smallest memory that holds them.
     pub fits: Fits,
+    /// Bytes that a slot keeps for an archive, as asked for; `None` for inline events, whose type says
+    /// it.
+    pub framed_slot_bytes: Option<usize>,
+    /// The file that the ring lies in, if it has a name.
+    pub path: Option<PathBuf>,
+    /// Which wishes for its memory were granted.
+    pub granted: Granted,
+    /// Whether several producers share it.
+    pub has_several_producers: bool,
     /// What a producer does when the ring is full.
     pub when_full: WhenFull,
     /// Whether there is a journal.
@@ -98,6 +127,10 @@ pub struct Description {
     pub threads: Vec<Placement>,
     /// The stages, in the order of declaration.
     pub gates: Vec<GateLine>,
+    /// Consumers and taps that had joined when this was asked.
+    pub joined: Vec<JoinedLine>,
+    /// What was counted by then.
+    pub counters: Counters,
     /// What was asked for and not granted, one sentence each.
     pub not_granted: Vec<String>,
 }
@@ -122,12 +155,27 @@ impl Description {
             stride_bytes: shape.stride as u64,
             ring_bytes: slots * shape.stride as u64,
             fits: Fits::Unknown,
+            framed_slot_bytes: None,
+            path: None,
+            granted: ring.region().granted().clone(),
+            has_several_producers: false,
             when_full,
             has_journal: nodes.iter().any(|node| node.role == Role::Journal),
-            not_granted: not_granted(nodes, &threads, slots),
+            not_granted: not_granted(nodes, &threads, slots, plan.cores),
+            joined: Vec::new(),
+            counters: Counters::default(),
             threads,
             gates,
         }
+    }
+
+    /// With who has joined `ring` beside the stages, and what was counted.
+    pub(super) fn asked_now(mut self, ring: &Ring, counters: Counters) -> Self {
+        let is_stage = |name: &Arc<str>| self.gates.iter().any(|gate| gate.stage == *name);
+        let lines = ring.consumers().into_iter().filter(|(name, _)| !is_stage(name));
+        self.joined = lines.map(|(name, sequence)| JoinedLine { name, sequence }).collect();
+        self.counters = counters;
+        self
     }
 
     /// With what the machine says of its caches.
@@ -161,7 +209,7 @@ fn gate(node: &Node, stage: Arc<str>, slots: u64) -> GateLine {
     }
 }
 
-fn not_granted(nodes: &[Node], threads: &[Placement], slots: u64) -> Vec<String> {
+fn not_granted(nodes: &[Node], threads: &[Placement], slots: u64, cores: usize) -> Vec<String> {
     let mut missing = Vec::new();
     for node in nodes {
         if let Some(asked) = node.batch_events_max.filter(|&asked| asked > slots) {
@@ -171,7 +219,6 @@ fn not_granted(nodes: &[Node], threads: &[Placement], slots: u64) -> Vec<String>
             ));
         }
     }
-    let cores = affinity::cores();
     let spinners = threads.iter().filter(|thread| thread.wait.spins()).count();
     if spinners > cores {
         missing.push(format!(
@@ -225,9 +272,17 @@ fn fits(ring_bytes: u64, caches: &[(u32, u64)]) -> Fits {
 
 impl fmt::Display for Description {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { slots, stride_bytes, ring_bytes, fits, when_full, .. } = self;
+        let Self { slots, stride_bytes, ring_bytes, fits, when_full, granted, .. } = self;
         writeln!(f, "ring: {slots} slots of {stride_bytes} bytes = {ring_bytes} bytes, {fits}")?;
-        writeln!(f, "producers: when full, {when_full:?}")?;
+        match self.framed_slot_bytes {
+            Some(bytes) => writeln!(f, "events: framed, archives of {bytes} bytes at most")?,
+            None => writeln!(f, "events: inline")?,
+        }
+        let path = self.path.as_ref().map(|path| path.display().to_string());
+        write!(f, "memory: {}", path.as_deref().unwrap_or("anonymous"))?;
+        writeln!(f, "; huge pages {}; locked {}", granted.huge_pages, granted.locked)?;
+        let kind = if self.has_several_producers { "several" } else { "one" };
+        writeln!(f, "producers: {kind}; when full, {when_full:?}")?;
         writeln!(f, "journal: {}", if self.has_journal { "yes" } else { "no" })?;
         for thread in &self.threads {
             writeln!(f, "thread: {thread}")?;
@@ -235,6 +290,11 @@ impl fmt::Display for Description {
         for gate in &self.gates {
             writeln!(f, "{gate}")?;
         }
+        for joined in &self.joined {
+            writeln!(f, "{joined}")?;
+        }
+        let Counters { aborted, stalls } = self.counters;
+        writeln!(f, "counted: {aborted} sequences aborted, {stalls} stalls of producers")?;
         for missing in &self.not_granted {
             writeln!(f, "not granted: {missing}")?;
         }

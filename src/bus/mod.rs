@@ -17,7 +17,7 @@ mod report;
 mod stage;
 
 pub use builder::BusBuilder;
-pub use describe::{Description, Fits, GateLine, Placement};
+pub use describe::{Description, Fits, GateLine, JoinedLine, Placement};
 pub use joining::From;
 pub use links::{Link, Linked};
 pub use place::Adopted;
@@ -261,6 +261,8 @@ impl Core {
             };
             self.collect(&mut answers, deadline);
         }
+        // Asked before consumers leave their gates.
+        let held_claims = self.ring.held_claims();
         self.advance(Life::Halted);
         self.collect(&mut answers, Instant::now().checked_add(GRACE));
 
@@ -275,7 +277,7 @@ impl Core {
                 drop(thread.join());
             }
         }
-        let mut report = self.report(answers);
+        let mut report = self.report(answers, held_claims);
         if all_answered {
             // The last thread may have ended while the bus was open.
             self.advance(Life::Stopped);
@@ -318,7 +320,7 @@ impl Core {
         }
     }
 
-    fn report(&self, answers: Vec<Answer>) -> Report {
+    fn report(&self, answers: Vec<Answer>, held_claims: Vec<HeldClaim>) -> Report {
         let published = self.ring.claimed();
         let mut outcomes = BTreeMap::new();
         let mut handlers = BTreeMap::new();
@@ -348,6 +350,7 @@ impl Core {
         Report {
             published,
             consumers,
+            held_claims,
             handlers,
             snapshots: journal_side::Snapshots::default(),
             #[cfg(feature = "journal")]

@@ -57,10 +57,10 @@ impl<E: Event> Bus<E> {
         self.core.stages.iter().map(|line| line.control.faults(&line.name)).collect()
     }
 
-    /// What was built: sizes, threads, gates, policies, and what was asked for and not granted.
-    /// Prints as a few lines. Allocates, and reads the sizes of the machine's caches.
+    /// What was built: sizes, memory, threads, gates, policies, and what was asked for and not granted;
+    /// who has joined since, and what was counted. Prints as a few lines. Allocates, and reads the sizes of the machine's caches.
     #[must_use]
     pub fn describe(&self) -> Description {
-        self.core.description.clone().measured()
+        self.core.description.clone().asked_now(&self.core.ring, self.counters()).measured()
     }
 }

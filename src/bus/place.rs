@@ -151,6 +151,13 @@ pub(crate) fn shape<E: Event>(capacity: usize, slot_bytes: usize, producers: Pro
 }
 
 impl Place {
+    /// The file that it is to lie in, if it has a name.
+    pub(super) fn path(&self) -> Option<&Path> {
+        self.name.as_ref().map(|name| match name {
+            Name::Create(path) | Name::Adopt(path) => path.as_path(),
+        })
+    }
+
     /// Makes or adopts the ring. `journal` is where a journal goes on, if there is one.
     pub(super) fn open<E: Event>(
         self,

@@ -1,7 +1,7 @@
 //! *Owns* what is said when a bus ends. *Invariant*: every stage has its line, whatever became of it.
 //! *Source*: its own.
 
-use crate::error::ConsumerReport;
+use crate::error::{ConsumerReport, HeldClaim};
 use crate::processor::Failure;
 use crate::sequence::Sequence;
 use core::any::Any;
@@ -14,6 +14,9 @@ pub struct Report {
     pub published: Sequence,
     /// Each stage, in the order of declaration.
     pub consumers: Vec<ConsumerReport>,
+    /// What consumers waited for when they were told to stop: a claim that a producer held, or had
+    /// leaked with its guard. As [`Bus::held_claims`](crate::Bus::held_claims).
+    pub held_claims: Vec<HeldClaim>,
     pub(super) handlers: BTreeMap<Arc<str>, Box<dyn Any + Send>>,
     #[cfg_attr(not(feature = "journal"), allow(dead_code, reason = "there are none"))]
     pub(super) snapshots: super::journal_side::Snapshots,
@@ -63,6 +66,7 @@ impl core::fmt::Debug for Report {
         f.debug_struct("Report")
             .field("published", &self.published)
             .field("consumers", &self.consumers)
+            .field("held_claims", &self.held_claims)
             .finish_non_exhaustive()
     }
 }
@@ -98,7 +102,7 @@ impl core::fmt::Display for ShutdownError {
                         line.name, line.lag_events, line.outcome
                     )?;
                 }
-                Ok(())
+                report.held_claims.iter().try_for_each(|held| write!(f, "; {held}"))
             }
         }
     }

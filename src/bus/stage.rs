@@ -63,6 +63,20 @@ impl<E: Event> StageBuilder<'_, E> {
     /// Pins the stage's thread. Stages on one core share one thread and run in graph order.
     pub fn core(self, core: usize) -> Self {
         self.spec.node.core = Some(core);
+        self.spec.node.is_isolated = false;
+        self
+    }
+
+    /// Pins the stage's thread to a core that the scheduler leaves alone (`isolcpus=` at boot): the
+    /// first of `/sys/devices/system/cpu/isolated` that no other stage of this bus has. Other buses
+    /// and processes are not asked; where there are some, choose by [`StageBuilder::core`]. Which core
+    /// it was stands in [`Bus::placements`](crate::Bus::placements).
+    ///
+    /// The builder refuses it where none is left ([`BuildError`](crate::BuildError)), and a poller,
+    /// which has no thread, takes none.
+    pub fn isolated(self) -> Self {
+        self.spec.node.core = None;
+        self.spec.node.is_isolated = true;
         self
     }
 

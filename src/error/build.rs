@@ -57,6 +57,13 @@ pub enum BuildError {
         /// Why not.
         why: String,
     },
+    /// No isolated core is left for the stage.
+    NoIsolatedCore {
+        /// The stage.
+        stage: String,
+        /// The machine's isolated cores; other stages have them.
+        isolated: Vec<usize>,
+    },
     /// More spinning threads than cores: each would steal from the others.
     TooManySpinners {
         /// Threads that spin, named by their stages.
@@ -151,6 +158,7 @@ impl fmt::Display for BuildError {
             Self::Core { stage, core, why } => {
                 write!(f, "stage `{stage}` cannot have core {core}: {why}")
             }
+            Self::NoIsolatedCore { stage, isolated } => no_isolated_core(f, stage, isolated),
             Self::TooManySpinners { threads, cores } => write!(
                 f,
                 "{} spinning threads ({}) on {cores} cores; fuse stages on one core, choose another wait, or allow it by `allow_more_spinners_than_cores`",
@@ -183,6 +191,18 @@ impl fmt::Display for BuildError {
             Self::Journal(error) => error.fmt(f),
         }
     }
+}
+
+fn no_isolated_core(f: &mut fmt::Formatter<'_>, stage: &str, isolated: &[usize]) -> fmt::Result {
+    write!(f, "stage `{stage}` asks for an isolated core, and ")?;
+    if isolated.is_empty() {
+        return f.write_str(
+            "this machine has none; boot it with `isolcpus=`, or choose a core by `core`",
+        );
+    }
+    let cores: Vec<String> = isolated.iter().map(usize::to_string).collect();
+    let cores = cores.join(", ");
+    write!(f, "other stages have all of them ({cores}); isolate more, or fuse stages by `core`")
 }
 
 impl std::error::Error for BuildError {

@@ -6,6 +6,7 @@
 
 mod codec;
 mod framed;
+mod in_place;
 mod layout;
 mod schema;
 mod slot_writer;
@@ -13,6 +14,7 @@ mod wrappers;
 
 pub use codec::{Codec, Inline, InlineCodec, Validator};
 pub use framed::{Framed, FramedCodec};
+pub use in_place::InPlace;
 pub use layout::Layout;
 pub use schema::{Field, Schema, SchemaId};
 pub(crate) use slot_writer::ARCHIVE_BYTES_MAX;
@@ -21,6 +23,7 @@ pub use wrappers::{ArchivedCaused, ArchivedEnvelope, ArchivedStamped, Caused, En
 /// What the derives write out.
 pub(crate) mod derived {
     pub use super::codec::{aligned, copied, inline};
+    pub use super::in_place::{in_place, unpadded};
     pub use super::layout::{Hash, field, foreign, layout};
 }
 

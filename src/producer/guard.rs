@@ -4,10 +4,11 @@
 
 use super::Producer;
 use crate::error::{PublishError, WriteError};
-use crate::event::Event;
+use crate::event::{Event, InPlace, InlineCodec};
 use crate::ring::{Claims, Single};
 use crate::sequence::Sequence;
 use core::{borrow::Borrow, mem::ManuallyDrop, ops::Range};
+use rkyv::Archived;
 
 /// A claimed sequence. Dropping it publishes it as aborted.
 ///
@@ -47,6 +48,22 @@ impl<'a, E: Event, C: Claims> Claim<'a, E, C> {
     /// Lets go without a stamp: only an only producer claims the sequence again.
     pub(super) fn forget(self) -> Sequence {
         ManuallyDrop::new(self).sequence
+    }
+
+    /// Has `write` write the event where it lies; only what is filled can be published. The slot is
+    /// zeroed first, so what is left out is zero. If `write` unwinds, the claim is published as
+    /// aborted.
+    ///
+    /// Costs the stores of `write` and those of the zeros that it leaves; nothing is copied.
+    #[inline]
+    pub fn write_in_place(self, write: impl FnOnce(&mut Archived<E>, Sequence)) -> Filled<'a, E, C>
+    where
+        E: Event<Codec = InlineCodec>,
+        Archived<E>: InPlace,
+    {
+        // SAFETY: R3: this guard holds the claim of `sequence` and has not published it.
+        unsafe { self.producer.slots.write_in_place(self.sequence, write) };
+        Filled { claim: self }
     }
 
     #[inline(always)]

@@ -9,13 +9,14 @@ pub use guard::{BatchClaim, Claim, Filled};
 pub use within::Within;
 
 use crate::error::PublishError;
-use crate::event::{Codec, Event};
+use crate::event::{Codec, Event, InPlace, InlineCodec};
 use crate::idle::Patience;
 use crate::ring::{Claims, Multi, Ring, Single, Slots};
 use crate::sequence::Sequence;
 use crate::sleepers::Caller;
 use crate::wait::WhenFull;
 use core::{borrow::Borrow, ops::Range, time::Duration};
+use rkyv::Archived;
 use std::sync::Arc;
 
 /// A producer of a bus: the only one, or with [`Multi`] one of several.
@@ -227,6 +228,40 @@ impl<E: Event, C: Claims> Producer<E, C> {
         event: impl FnOnce(Sequence) -> E,
     ) -> Result<Sequence, PublishError> {
         self.try_claim()?.fill(event)
+    }
+
+    /// Publishes what `write` writes over the zeros of its slot, where it lies; waits as [`WhenFull`]
+    /// says. For large events of numbers, which say `in_place` (see [`InPlace`]): nothing is built
+    /// elsewhere and copied. If `write` unwinds, the sequence is aborted.
+    ///
+    /// # Errors
+    /// As [`Producer::claim`].
+    #[inline]
+    pub fn publish_in_place(
+        &mut self,
+        write: impl FnOnce(&mut Archived<E>, Sequence),
+    ) -> Result<Sequence, PublishError>
+    where
+        E: Event<Codec = InlineCodec>,
+        Archived<E>: InPlace,
+    {
+        Ok(self.claim()?.write_in_place(write).publish())
+    }
+
+    /// As [`Producer::publish_in_place`], if a slot is free now.
+    ///
+    /// # Errors
+    /// As [`Producer::try_claim`].
+    #[inline]
+    pub fn try_publish_in_place(
+        &mut self,
+        write: impl FnOnce(&mut Archived<E>, Sequence),
+    ) -> Result<Sequence, PublishError>
+    where
+        E: Event<Codec = InlineCodec>,
+        Archived<E>: InPlace,
+    {
+        Ok(self.try_claim()?.write_in_place(write).publish())
     }
 
     /// Publishes all events of `events` at once: no consumer sees one before all are there. Waits

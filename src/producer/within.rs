@@ -1,12 +1,13 @@
-//! *Owns* the forms of publishing with a deadline. *Invariant*: the deadline is for one call, and the
-//! producer's own patience is as before afterwards. *Source*: its own.
+//! *Owns* the calls with a deadline of their own. *Invariant*: each is one claim that waits for at most
+//! its limit, and then as the same call without one. *Source*: its own.
 
 use super::{BatchClaim, Claim, Full, Producer};
 use crate::error::PublishError;
-use crate::event::Event;
+use crate::event::{Event, InPlace, InlineCodec};
 use crate::ring::{Claims, Single};
 use crate::sequence::Sequence;
 use core::{borrow::Borrow, ops::Range, time::Duration};
+use rkyv::Archived;
 
 /// A producer with a deadline for one call. See [`Producer::within`].
 #[derive(Debug)]
@@ -51,6 +52,21 @@ impl<'a, E: Event, C: Claims> Within<'a, E, C> {
     /// As [`Producer::publish`].
     pub fn publish_with(self, event: impl FnOnce(Sequence) -> E) -> Result<Sequence, PublishError> {
         self.claim()?.fill(event)
+    }
+
+    /// As [`Producer::publish_in_place`].
+    ///
+    /// # Errors
+    /// As [`Producer::claim`].
+    pub fn publish_in_place(
+        self,
+        write: impl FnOnce(&mut Archived<E>, Sequence),
+    ) -> Result<Sequence, PublishError>
+    where
+        E: Event<Codec = InlineCodec>,
+        Archived<E>: InPlace,
+    {
+        Ok(self.claim()?.write_in_place(write).publish())
     }
 
     /// As [`Producer::publish_batch`].

@@ -62,6 +62,17 @@ pub enum Grant {
     },
 }
 
+impl core::fmt::Display for Grant {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::NotAsked => f.write_str("not asked for"),
+            Self::Granted => f.write_str("granted"),
+            Self::Advised => f.write_str("advised"),
+            Self::Refused { why } => write!(f, "refused: {why}"),
+        }
+    }
+}
+
 /// What of the [`MemoryOptions`] a bus got. A refused wish is no error: the bus runs, only slower.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

@@ -167,6 +167,14 @@ impl Ring {
             .find_map(|at| self.header().gate_table.stands_at(at))
     }
 
+    /// Everybody with a gate, by the order of gates, and where they stand; `None` for a tap that does
+    /// not copy at the moment.
+    pub(crate) fn consumers(&self) -> Vec<(Arc<str>, Option<Sequence>)> {
+        let (names, table) = (self.names.read(), &self.header().gate_table);
+        let taken = (0..names.len()).filter(|at| table.is_taken(*at));
+        taken.map(|at| (Arc::clone(&names[at]), table.stands_at(at))).collect()
+    }
+
     /// Whether a consumer, or a tap, goes by `name`.
     pub(crate) fn is_named(&self, name: &str) -> bool {
         let names = self.names.read();

@@ -10,7 +10,7 @@
 //! ```
 
 use crate::error::WriteError;
-use crate::event::{Codec, Event};
+use crate::event::{Codec, Event, InPlace, InlineCodec};
 use crate::ring::region::{Header, Producers, Region, stride_of};
 use crate::sequence::Sequence;
 use crate::sync::{AtomicU64, Ordering, UnsafeCell};
@@ -180,6 +180,29 @@ impl<E: Event> Slots<E> {
             // one producer; so nobody else touches the payload until it is stamped.
             unsafe { <E::Codec as Codec<E>>::write(event, payload, bytes, scratch) }
         })
+    }
+
+    /// Has `write` write the archive of `sequence` where it lies, over zeros.
+    ///
+    /// # Safety
+    /// - As for [`Slots::write`].
+    #[inline(always)]
+    pub(crate) unsafe fn write_in_place(
+        &self,
+        sequence: Sequence,
+        write: impl FnOnce(&mut Archived<E>, Sequence),
+    ) where
+        E: Event<Codec = InlineCodec>,
+        Archived<E>: InPlace,
+    {
+        let payload = self.payload(sequence).cast::<Archived<E>>();
+        self.head(sequence).payload.with_mut(|_| {
+            // SAFETY: an inline payload is one archive, aligned; nobody else touches it, as in `write`.
+            unsafe { payload.write_bytes(0, 1) };
+            // SAFETY: as above; zeros are a value (`InPlace`), and the borrow ends with the call.
+            let event = unsafe { &mut *payload };
+            write(event, sequence);
+        });
     }
 
     /// Publishes the slot of `sequence`.

@@ -2,6 +2,7 @@
 //! shared page, so that the parent knows both.
 
 #![allow(clippy::disallowed_types, reason = "a shared page is atomics by hand")]
+#![allow(dead_code, reason = "each test uses a part")]
 
 use rustix::mm::{MapFlags, ProtFlags, mmap};
 use std::fs::File;
@@ -84,6 +85,11 @@ pub(crate) enum Word {
     Book,
     /// Everything below was handled by `slow`.
     Slow,
+    /// Calls of the first of several producers that returned; those of the second stand behind it.
+    Calls,
+    /// Behind the last sequence of an event whose publish by the first of several producers was told
+    /// in `Calls`; the second's stands behind it.
+    Last = 5,
 }
 
 /// A page that two processes share.
@@ -103,11 +109,20 @@ impl Page {
     }
 
     pub(crate) fn tell(&self, word: Word, sequence: Sequence) {
-        self.0[word as usize].store(sequence.get(), Release);
+        self.tell_of(0, word, sequence.get());
     }
 
     pub(crate) fn hear(&self, word: Word) -> u64 {
-        self.0[word as usize].load(Acquire)
+        self.hear_of(0, word)
+    }
+
+    /// As `tell`, of one of several producers.
+    pub(crate) fn tell_of(&self, producer: usize, word: Word, number: u64) {
+        self.0[word as usize + producer].store(number, Release);
+    }
+
+    pub(crate) fn hear_of(&self, producer: usize, word: Word) -> u64 {
+        self.0[word as usize + producer].load(Acquire)
     }
 }
 
@@ -159,33 +174,51 @@ pub(crate) fn builder(stages: &[&str]) -> BusBuilder<Entry> {
     builder
 }
 
-/// The child's life. Without a line on its input it has no parent and nothing to do.
-pub(crate) fn work() {
-    use std::io::IsTerminal;
-    let mut line = String::new();
-    if !std::io::stdin().is_terminal() {
-        std::io::stdin().read_line(&mut line).expect("a line or none");
+/// What a child is told.
+pub(crate) struct Orders {
+    pub(crate) adopts: bool,
+    pub(crate) path: PathBuf,
+    pub(crate) page: Page,
+    pub(crate) seed: u64,
+}
+
+impl Orders {
+    /// Reads them. Without a line on its input a process has no parent and nothing to do. It ends with
+    /// its parent, whatever happens to that.
+    pub(crate) fn read() -> Option<Self> {
+        use std::io::IsTerminal;
+        let mut line = String::new();
+        if !std::io::stdin().is_terminal() {
+            std::io::stdin().read_line(&mut line).expect("a line or none");
+        }
+        let mut fields = line.trim().split('|');
+        let (mode, path, page, seed) =
+            (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+        std::thread::spawn(|| {
+            let _ = std::io::stdin().read_line(&mut String::new());
+            std::process::abort();
+        });
+        let (path, page) = (PathBuf::from(path), Page::map(Path::new(page)));
+        Some(Self { adopts: mode != "create", path, page, seed: seed.parse().expect("a seed") })
     }
-    let mut fields = line.trim().split('|');
-    let (Some(mode), Some(path), Some(page), Some(seed)) =
-        (fields.next(), fields.next(), fields.next(), fields.next())
-    else {
-        return;
-    };
-    let page = Page::map(Path::new(page));
-    let mut builder = builder(&["book", "slow"]);
-    match mode {
-        "create" => builder.named(PathBuf::from(path)),
-        _ => builder.adopt(PathBuf::from(path)),
-    };
-    let (producer, mut bus) = builder.start().expect("a ring");
+
+    /// The bus as ordered, with two pollers.
+    pub(crate) fn builder(&self) -> BusBuilder<Entry> {
+        let mut builder = builder(&["book", "slow"]);
+        match self.adopts {
+            false => builder.named(&self.path),
+            true => builder.adopt(&self.path),
+        };
+        builder
+    }
+}
+
+/// The child's life.
+pub(crate) fn work() {
+    let Some(orders) = Orders::read() else { return };
+    let (producer, mut bus) = orders.builder().start().expect("a ring");
     let pollers = ["book", "slow"].map(|name| bus.take_poller(name).expect("named above"));
-    // Ends with its parent, whatever happens to it.
-    std::thread::spawn(|| {
-        let _ = std::io::stdin().read_line(&mut String::new());
-        std::process::abort();
-    });
-    publish(producer, pollers, &page, seed.parse().expect("a seed"));
+    publish(producer, pollers, &orders.page, orders.seed);
 }
 
 fn publish(mut producer: Producer<Entry>, pollers: [Poller<Entry>; 2], page: &Page, seed: u64) {
@@ -213,7 +246,7 @@ fn publish(mut producer: Producer<Entry>, pollers: [Poller<Entry>; 2], page: &Pa
     }
 }
 
-fn handle(poller: &mut Poller<Entry>, page: &Page, word: Word) {
+pub(crate) fn handle(poller: &mut Poller<Entry>, page: &Page, word: Word) {
     if let Polled::Batch(mut batch) = poller.poll() {
         while let Some((entry, sequence)) = batch.next() {
             assert_eq!(entry.native().sequence, sequence.get());

@@ -50,13 +50,14 @@ impl Step {
     }
 }
 
-/// What one call stores: `events` at once from `first` on, all but the last `aborted` published.
+/// What one call stores: `events` at once from `first` on, all but the last `aborted` published. An
+/// only producer stores its claim counter at scans alone; these are in `Script::new`.
 fn call(producers: Producers, first: u64, events: u64, aborted: u64) -> Vec<Step> {
     let end = first + events;
     let stamps = (end - aborted..end).rev().map(Step::Abort);
     let stamps: Vec<_> = stamps.chain((first..end - aborted).rev().map(Step::Publish)).collect();
     match producers {
-        Single => [stamps, vec![Step::Claimed(end)]].concat(),
+        Single => stamps,
         Multi => [vec![Step::Claimed(end)], stamps].concat(),
     }
 }
@@ -125,13 +126,20 @@ struct Script {
 }
 
 impl Script {
-    fn new(producers: Producers, calls: &[(u64, u64)]) -> Self {
-        let (mut steps, mut expected, mut next) = (Vec::new(), Vec::new(), 0);
+    /// A scan makes room for the call that needs it, and for up to `ahead` events more.
+    fn new(producers: Producers, calls: &[(u64, u64)], ahead: u64) -> Self {
+        let (mut steps, mut expected) = (Vec::new(), Vec::new());
+        let (mut next, mut room_to) = (0, 0);
         for &(events, aborted) in calls.iter().cycle().take(LAPS as usize * 6) {
             let end = next + events;
             let mut call = call(producers, next, events, aborted);
-            if end > CAPACITY {
-                call.insert(0, Step::Limit(next.min(end - CAPACITY + 1)));
+            if end > room_to {
+                // As `Claims::scan`: the counter of an only producer first, then the gates.
+                let below = (end + ahead).saturating_sub(CAPACITY).min(next);
+                room_to = below + CAPACITY;
+                let told = (producers == Single).then_some(Step::Claimed(next));
+                let scan = told.into_iter().chain((below > 0).then_some(Step::Limit(below)));
+                call.splice(0..0, scan);
             }
             for step in call {
                 steps.push(step);
@@ -164,8 +172,11 @@ fn contents(region: &Region) -> (u64, u64, Vec<u64>) {
 fn scripts() -> Vec<Script> {
     let calls: [&[(u64, u64)]; 5] =
         [&[(1, 0)], &[(3, 0), (1, 1), (2, 0)], &[(8, 0)], &[(4, 2), (1, 0), (5, 5)], &[(2, 0)]];
-    let both = |calls| [Single, Multi].map(|producers| Script::new(producers, calls));
-    calls.into_iter().flat_map(both).collect()
+    let producers = [Single, Multi];
+    let scripts = producers.into_iter().flat_map(|producers| {
+        calls.map(|calls| [0, 2, CAPACITY].map(|ahead| Script::new(producers, calls, ahead)))
+    });
+    scripts.flatten().collect()
 }
 
 #[test]
@@ -230,7 +241,7 @@ fn a_successor_that_dies_behind_any_store_leaves_the_same_to_the_next() {
 
 #[test]
 fn consumers_that_died_while_joining_are_moved_up_or_let_go() {
-    let script = Script::new(Single, &[(1, 0)]);
+    let script = Script::new(Single, &[(1, 0)], 0);
     let mut region = script.cut(script.steps.len());
     let limit = contents(&region).1;
     let table = &region.header().gate_table;
@@ -314,8 +325,13 @@ fn garbles(claimed: u64, limit: u64) -> Vec<(&'static str, Garble)> {
 
 #[test]
 fn what_no_crash_leaves_is_refused() {
-    let script = Script::new(Single, &[(1, 0)]);
-    let base = || script.cut(script.steps.len());
+    let script = Script::new(Single, &[(1, 0)], 0);
+    // Its producer has left in order, and told all of it.
+    let base = || {
+        let region = script.cut(script.steps.len());
+        Step::Claimed(LAPS * 6).apply(&region);
+        region
+    };
     let (claimed, limit, _) = contents(&base());
     for (what, garble) in garbles(claimed, limit) {
         let region = base();
