@@ -21,6 +21,7 @@ fn the_ring_does_what_its_specification_says() {
     }
     let Seen { published, full, too_large, held_by, handled, .. } = seen;
     let Seen { idle, gated, lagged, tapped, duplicate, .. } = seen;
-    let least = [published, full, too_large, held_by, handled, idle, gated, lagged, tapped, duplicate];
-    assert!(least.iter().all(|count| *count > 500), "hardly reached: {seen:?}");
+    let least =
+        [published, full, too_large, held_by, handled, idle, gated, lagged, tapped, duplicate];
+    assert!(least.iter().all(|count| *count > 100), "hardly reached: {seen:?}");
 }

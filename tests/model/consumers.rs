@@ -9,21 +9,21 @@ use tourbillon::{Bus, Claims, From, JoinError, Polled, Poller, Tap, Tapped};
 const NAMES: [&str; 4] = ["one", "two", "three", "four"];
 
 /// A poller, its gate, and whose gate it stands behind.
-pub struct Reader {
+pub(crate) struct Reader {
     poller: Poller<Told>,
     gate: usize,
-    pub upstream: Option<usize>,
+    pub(crate) upstream: Option<usize>,
     /// Its gate goes with it.
-    pub is_leaf: bool,
+    pub(crate) is_leaf: bool,
 }
 
 impl Reader {
-    pub fn new(poller: Poller<Told>, gate: usize) -> Self {
+    pub(crate) fn new(poller: Poller<Told>, gate: usize) -> Self {
         Self { poller, gate, upstream: None, is_leaf: true }
     }
 
     /// Polls, takes `events` of the batch at most, and gives whether there was one.
-    pub fn poll(
+    pub(crate) fn poll(
         &mut self,
         spec: &mut Spec,
         seen: &mut Seen,
@@ -75,13 +75,13 @@ impl Reader {
         true
     }
 
-    pub fn leave(self, spec: &mut Spec) {
+    pub(crate) fn leave(self, spec: &mut Spec) {
         if self.is_leaf {
             spec.leave(self.gate);
         }
     }
 
-    pub fn compare(&self, bus: &Bus<Told>, spec: &Spec) {
+    pub(crate) fn compare(&self, bus: &Bus<Told>, spec: &Spec) {
         let at = spec.at(self.gate).expect("a reader stands somewhere");
         let name = self.poller.name();
         assert_eq!(self.poller.sequence().get(), at);
@@ -90,7 +90,7 @@ impl Reader {
         assert_eq!(self.poller.lag_events(), spec.claimed - at, "of {name}");
     }
 
-    pub fn is_closed(&mut self) {
+    pub(crate) fn is_closed(&mut self) {
         assert!(matches!(self.poller.poll(), Polled::Closed));
     }
 }
@@ -108,7 +108,7 @@ fn seek(spec: &Spec, next: &mut u64, end: u64) -> Option<u64> {
 }
 
 /// A tap and what it has copied.
-pub struct Tapper {
+pub(crate) struct Tapper {
     tap: Tap<Told>,
     name: Arc<str>,
     gate: usize,
@@ -118,7 +118,7 @@ pub struct Tapper {
 }
 
 impl Tapper {
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 

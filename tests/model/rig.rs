@@ -19,7 +19,7 @@ use tourbillon::{
 #[derive(Clone, Copy, rkyv::Archive, rkyv::Serialize, Event)]
 #[rkyv(crate = tourbillon::rkyv)]
 #[event(name = "test.told", version = 1)]
-pub struct Told {
+pub(crate) struct Told {
     value: u64,
     inverse: u64,
 }
@@ -30,18 +30,18 @@ fn told(value: u64) -> Told {
 
 /// What a run came across.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Seen {
-    pub operations: u64,
-    pub published: u64,
-    pub full: u64,
-    pub too_large: u64,
-    pub held_by: u64,
-    pub handled: u64,
-    pub idle: u64,
-    pub gated: u64,
-    pub lagged: u64,
-    pub tapped: u64,
-    pub duplicate: u64,
+pub(crate) struct Seen {
+    pub(crate) operations: u64,
+    pub(crate) published: u64,
+    pub(crate) full: u64,
+    pub(crate) too_large: u64,
+    pub(crate) held_by: u64,
+    pub(crate) handled: u64,
+    pub(crate) idle: u64,
+    pub(crate) gated: u64,
+    pub(crate) lagged: u64,
+    pub(crate) tapped: u64,
+    pub(crate) duplicate: u64,
 }
 
 impl std::ops::AddAssign for Seen {
@@ -69,7 +69,7 @@ const TOPOLOGIES: [&[(&str, &[&str])]; 4] = [
 ];
 
 /// Builds what the first byte says, then does what each further pair says.
-pub fn run(bytes: &[u8]) -> Seen {
+pub(crate) fn run(bytes: &[u8]) -> Seen {
     let Some((&shape, operations)) = bytes.split_first() else { return Seen::default() };
     let capacity = if shape & 1 == 0 { 4 } else { 8 };
     let stages = TOPOLOGIES[usize::from(shape >> 2) % 4];
@@ -105,7 +105,10 @@ pub fn run(bytes: &[u8]) -> Seen {
             Member::new(clone, &name)
         };
         let name = producer.name().to_owned();
-        Rig::new(bus, spec, readers, Member::new(producer, &name), Some(another)).go(operations)
+        let other = another(&producer);
+        let mut rig = Rig::new(bus, spec, readers, Member::new(producer, &name), Some(another));
+        rig.producers.push(other);
+        rig.go(operations)
     }
 }
 
@@ -308,6 +311,9 @@ impl<C: Claims> Rig<C> {
         }
         self.readers.iter().for_each(|reader| reader.compare(bus, spec));
         self.taps.iter().for_each(|tap| assert_eq!(bus.lag(tap.name()), None, "it pins nothing"));
+        for name in ["first", "second"].into_iter().filter(|name| !spec.is_taken(name)) {
+            assert_eq!(bus.sequence(name), None, "{name} is gone, and its gate may be another's");
+        }
     }
 
     /// Nobody holds anything any more, everybody sees the rest; then nothing goes any more.

@@ -6,7 +6,7 @@ use tourbillon::{Full, HeldClaim, PublishError, Sequence};
 
 /// What became of a sequence.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Slot {
+pub(crate) enum Slot {
     /// Claimed by the producer of this name, and not stamped.
     Held(Arc<str>),
     /// Published with this value.
@@ -16,16 +16,16 @@ pub enum Slot {
 
 /// Who stands at a gate, and where; nowhere for a tap between two copies.
 #[derive(Debug)]
-pub struct Gate {
-    pub name: Arc<str>,
-    pub at: Option<u64>,
+pub(crate) struct Gate {
+    pub(crate) name: Arc<str>,
+    pub(crate) at: Option<u64>,
 }
 
 #[derive(Debug)]
-pub struct Spec {
-    pub capacity: u64,
+pub(crate) struct Spec {
+    pub(crate) capacity: u64,
     /// Everything below is claimed.
-    pub claimed: u64,
+    pub(crate) claimed: u64,
     /// The last `capacity` sequences at most; the last one is `claimed - 1`.
     slots: VecDeque<Slot>,
     /// By index; a newcomer takes the first that is vacant.
@@ -34,12 +34,12 @@ pub struct Spec {
     oldest: u64,
     /// The furthest end that a claim has asked for.
     asked: u64,
-    pub aborted: u64,
-    pub stalls: u64,
+    pub(crate) aborted: u64,
+    pub(crate) stalls: u64,
 }
 
 impl Spec {
-    pub fn new(capacity: u64) -> Self {
+    pub(crate) fn new(capacity: u64) -> Self {
         Self {
             capacity,
             claimed: 0,
@@ -53,19 +53,19 @@ impl Spec {
     }
 
     /// What became of `sequence`; `None` before it is claimed.
-    pub fn slot(&self, sequence: u64) -> Option<&Slot> {
+    pub(crate) fn slot(&self, sequence: u64) -> Option<&Slot> {
         let first = self.claimed - self.slots.len() as u64;
         assert!(sequence >= first, "{sequence} was overwritten under somebody who stands there");
         self.slots.get((sequence - first) as usize)
     }
 
     /// Whether there is nothing to see at `sequence` yet.
-    pub fn is_pending(&self, sequence: u64) -> bool {
+    pub(crate) fn is_pending(&self, sequence: u64) -> bool {
         matches!(self.slot(sequence), None | Some(Slot::Held(_)))
     }
 
     /// The first sequence from `from` on that is not stamped.
-    pub fn stamped_from(&self, from: u64) -> u64 {
+    pub(crate) fn stamped_from(&self, from: u64) -> u64 {
         (from..self.claimed).find(|at| self.is_pending(*at)).unwrap_or(self.claimed)
     }
 
@@ -81,12 +81,12 @@ impl Spec {
         self.slowest().map_or_else(|| self.stamped_from(first), |(at, _)| at)
     }
 
-    pub fn remaining_capacity(&self) -> u64 {
+    pub(crate) fn remaining_capacity(&self) -> u64 {
         self.slowest().map_or(self.capacity, |(at, _)| self.capacity - (self.claimed - at))
     }
 
     /// The answer to a claim of `count` sequences: the first of them.
-    pub fn claim(&mut self, count: u64) -> Result<u64, PublishError> {
+    pub(crate) fn claim(&mut self, count: u64) -> Result<u64, PublishError> {
         if count > self.capacity {
             let (events, capacity) = (count as usize, self.capacity as usize);
             return Err(PublishError::BatchTooLarge { events, capacity });
@@ -113,7 +113,7 @@ impl Spec {
     }
 
     /// One more sequence is claimed; its slot is free.
-    pub fn push(&mut self, slot: Slot) {
+    pub(crate) fn push(&mut self, slot: Slot) {
         self.aborted += u64::from(slot == Slot::Aborted);
         self.slots.push_back(slot);
         self.claimed += 1;
@@ -124,7 +124,7 @@ impl Spec {
     }
 
     /// What `producer` holds is aborted.
-    pub fn let_go(&mut self, producer: &str) {
+    pub(crate) fn let_go(&mut self, producer: &str) {
         for slot in &mut self.slots {
             if matches!(slot, Slot::Held(name) if **name == *producer) {
                 *slot = Slot::Aborted;
@@ -134,7 +134,7 @@ impl Spec {
     }
 
     /// The one claim that consumers wait for.
-    pub fn held_claims(&self) -> Vec<HeldClaim> {
+    pub(crate) fn held_claims(&self) -> Vec<HeldClaim> {
         let Some((slowest, _)) = self.slowest() else { return Vec::new() };
         let sequence = self.stamped_from(slowest);
         if sequence == self.claimed {
@@ -147,7 +147,7 @@ impl Spec {
     }
 
     /// Takes the first vacant gate.
-    pub fn enter(&mut self, name: &Arc<str>, at: Option<u64>) -> usize {
+    pub(crate) fn enter(&mut self, name: &Arc<str>, at: Option<u64>) -> usize {
         let gate = Some(Gate { name: Arc::clone(name), at });
         match self.gates.iter().position(Option::is_none) {
             Some(vacant) => {
@@ -161,26 +161,26 @@ impl Spec {
         }
     }
 
-    pub fn at(&self, gate: usize) -> Option<u64> {
+    pub(crate) fn at(&self, gate: usize) -> Option<u64> {
         self.gates[gate].as_ref().and_then(|gate| gate.at)
     }
 
-    pub fn advance(&mut self, gate: usize, to: u64) {
+    pub(crate) fn advance(&mut self, gate: usize, to: u64) {
         if let Some(gate) = &mut self.gates[gate] {
             gate.at = Some(to);
         }
     }
 
-    pub fn leave(&mut self, gate: usize) {
+    pub(crate) fn leave(&mut self, gate: usize) {
         self.gates[gate] = None;
     }
 
-    pub fn is_taken(&self, name: &str) -> bool {
+    pub(crate) fn is_taken(&self, name: &str) -> bool {
         self.gates.iter().flatten().any(|gate| &*gate.name == name)
     }
 
     /// Somebody who joined at the oldest found it at `found`.
-    pub fn saw_oldest(&mut self, found: u64) {
+    pub(crate) fn saw_oldest(&mut self, found: u64) {
         let first = self.claimed - self.slots.len() as u64;
         assert!(found >= first && found >= self.oldest, "{found} may be overwritten");
         assert!(found <= self.free(), "{found} passes a gate or a claim that is held");
