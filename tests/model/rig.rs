@@ -16,7 +16,7 @@ use tourbillon::{
 };
 
 /// An event that says where it belongs.
-#[derive(Clone, Copy, rkyv::Archive, rkyv::Serialize, Event)]
+#[derive(Clone, Copy, tourbillon::rkyv::Archive, tourbillon::rkyv::Serialize, Event)]
 #[rkyv(crate = tourbillon::rkyv)]
 #[event(name = "test.told", version = 1)]
 pub(crate) struct Told {
