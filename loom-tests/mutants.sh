@@ -5,6 +5,7 @@
 #   ./mutants.sh            all of them
 #   ./mutants.sh --quick    a few of different kinds, for CI
 #   ./mutants.sh --equal    those that no model can tell from the crate, see below
+#   ./mutants.sh --places   runs nothing; wants each place to be there exactly once
 #   ./mutants.sh NAME...    those named
 #
 # Exit 1 if a mutant survives, does not compile, or its place is not found exactly once; with
@@ -18,8 +19,10 @@
 # - Acquire of the exchange in `Gates::join`: the fence behind it acquires what the exchange read.
 # - Release of `Cursor::raise`, which announces the limit: nothing is read behind the limit, and the
 #   fence that follows orders it.
-# - Release of an aborted stamp: with one producer only its own later writes could race with its own
-#   half-written bytes. With a second producer they do.
+# - Release of an aborted stamp of an only producer: none but its own later writes could race with its
+#   half-written bytes. With a second producer they do, and a model says so.
+# - Acquire of the stamps in `Region::stamped`: a slot is lapped on their account only behind the fence
+#   of `announce`, which acquires what was read before it.
 # - Release of the claim counter: what is read behind it is stamped on its own account. The same
 #   store publishes cursors outside the ring, for which it is needed.
 # - The Acquire half of `State::advance`: it orders two callers of it; no model has two.
@@ -35,9 +38,11 @@ export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$here/target}
 
 want=("$@")
 kinds=' quick full '
+is_dry=
 case ${1:-} in
 --quick) kinds=' quick ' want=() ;;
 --equal) kinds=' equal ' want=() ;;
+--places) kinds=' quick full equal ' want=() is_dry=1 ;;
 *) if (($#)); then kinds=' quick full equal '; fi ;;
 esac
 failed=0
@@ -69,6 +74,7 @@ mutant() {
         bad "$name" "$model" "NOT FOUND once in src/$file"
         return 0
     fi
+    if [[ -n $is_dry ]]; then return 0; fi
     printf '%s\n' "${text%%"$old"*}$new$rest" >"$copy/src/$file"
     (cd "$copy/loom-tests" && RUST_BACKTRACE=0 timeout 300 cargo test --release --quiet --locked \
         -- --exact "$model") >"$log" 2>&1 || status=$?
@@ -114,18 +120,18 @@ mutant stamp_of_any_lap full publish::one_to_one_wraps_twice ring/slot.rs \
 mutant abort_stamped_as_published quick publish::dropped_claims_are_skipped ring/slot.rs \
     'stamp.store((sequence.get() + 1) | ABORTED, Ordering::Release)' \
     'stamp.store(sequence.get() + 1, Ordering::Release)'
-mutant dropped_claim_not_stamped full publish::dropped_claims_are_skipped producer/guard.rs \
-    'self.producer.slots.abort(self.sequence);' \
-    ''
-mutant abort_relaxed equal publish::unwound_claims_are_skipped ring/slot.rs \
+abort='self.abort_tail(range.clone());
+        self.settle(range.end);'
+mutant dropped_claim_not_stamped full publish::dropped_claims_are_skipped producer/mod.rs \
+    "$abort" 'self.settle(range.end);'
+mutant abort_relaxed_of_one_producer equal publish::unwound_claims_are_skipped ring/slot.rs \
     'stamp.store((sequence.get() + 1) | ABORTED, Ordering::Release)' \
     'stamp.store((sequence.get() + 1) | ABORTED, Ordering::Relaxed)'
-mutant unwound_batch_not_stamped full publish::unwound_claims_are_skipped producer/guard.rs \
-    'self.producer.slots.abort_all(self.first..self.end);' \
-    ''
+mutant unwound_batch_not_stamped full publish::unwound_claims_are_skipped producer/mod.rs \
+    "$abort" 'self.settle(range.end);'
 mutant unwound_batch_published_as_far_as_filled full publish::unwound_claims_are_skipped producer/guard.rs \
-    'self.producer.slots.abort_all(self.first..self.end);' \
-    'self.producer.slots.abort_all(self.filled..self.end); self.producer.slots.publish_all(self.first..self.filled);'
+    'self.producer.abort(self.range.clone());' \
+    'self.producer.slots.publish_all(self.range.start..self.filled); self.producer.abort(self.filled..self.range.end);'
 
 # R4: a batch becomes visible at once.
 batch='for sequence in (batch.start.get()..batch.end.get()).rev() {
@@ -166,6 +172,41 @@ mutant scan_without_acquire equal gating::one_to_two ring/gate.rs \
     'Sequence::from_word(gate.load(Ordering::Acquire))' \
     'Sequence::from_word(gate.load(Ordering::Relaxed))'
 
+# R3: several producers, each sequence with one winner and a slot that nobody fills any more.
+mutant claim_stored_without_a_look quick multi::two_producers_race_for_each_sequence ring/claim.rs \
+    'match header.claimed.win(next, next.advance(count)) {' \
+    'header.claimed.publish(next.advance(count));
+            match Ok::<(), Sequence>(()) {'
+mutant claim_beyond_the_limit full multi::two_producers_race_for_each_sequence ring/claim.rs \
+    'while next.advance(count) <= self.limit {' \
+    'while next.advance(count) <= self.limit.next() {'
+mutant without_a_gate_all_claimed_is_free quick multi::without_a_gate_nobody_laps_a_slot_that_is_being_filled ring/claim.rs \
+    '|from| ring.region().stamped(from..next)' \
+    '|_| next'
+mutant now_is_behind_what_is_claimed full multi::a_newcomer_from_now_opens_no_slot_that_is_being_filled poller.rs \
+    'self.ring.region().stamped(self.next..self.ring.claimed_from(self.next))' \
+    'self.ring.claimed_from(self.next)'
+mutant forgotten_claim_stays full multi::consumers_stop_at_a_forgotten_claim_and_go_on_when_it_is_let_go producer/mod.rs \
+    'if !forgotten.is_empty() {' \
+    'if forgotten.is_empty() {'
+mutant abort_relaxed_of_two_producers full multi::a_dropped_claim_of_one_is_skipped_and_its_slot_goes_to_another ring/slot.rs \
+    'stamp.store((sequence.get() + 1) | ABORTED, Ordering::Release)' \
+    'stamp.store((sequence.get() + 1) | ABORTED, Ordering::Relaxed)'
+mutant stamped_run_relaxed equal multi::without_a_gate_nobody_laps_a_slot_that_is_being_filled ring/slot.rs \
+    'stamp.load(Ordering::Acquire);
+        stamp & !ABORTED' \
+    'stamp.load(Ordering::Relaxed);
+        stamp & !ABORTED'
+
+# What an only producer leaves its stamps to say.
+mutant counter_never_told full publish::one_to_one_wraps_twice ring/claim.rs \
+    'ring.header().claimed.publish(next);
+        self.limit' \
+    'self.limit'
+mutant counter_without_its_stamps quick life::what_was_published_before_a_drain_is_drained ring/slot.rs \
+    'if self.shape().producers == Producers::Multi {' \
+    'if self.shape().capacity > 0 {'
+
 # R6: nobody overtakes whom it stands behind.
 mutant upstream_relaxed full gating::a_chain_keeps_its_order ring/gate.rs \
     'self.gates[gate.0].load(Ordering::Acquire)' \
@@ -196,7 +237,10 @@ mutant not_announced full joining::a_joiner_at_a_free_ring_misses_nothing ring/g
     'self.limit.raise(below);' \
     ''
 mutant joiner_stays_below_the_limit full joining::a_joiner_at_a_free_ring_misses_nothing ring/gate.rs \
-    'Some((gate, from.max(limit)))' \
+    'from.max(limit)' \
+    '{ let _ = limit; from }'
+mutant joiner_is_not_made_sure full joining::a_joiner_beside_a_consumer_misses_nothing ring/gate.rs \
+    'Some((gate, self.make_sure(gate, from)))' \
     'Some((gate, from))'
 mutant leave_relaxed full joining::a_leaver_lets_go_of_what_it_read ring/gate.rs \
     'store(VACANT, Ordering::Release)' \
@@ -210,6 +254,30 @@ mutant joined_not_counted full joining::a_joiner_beside_a_consumer_misses_nothin
 mutant limit_raise_relaxed equal joining::a_joiner_beside_a_consumer_misses_nothing cursor.rs \
     'self.0.fetch_max(next.get(), Ordering::Release)' \
     'self.0.fetch_max(next.get(), Ordering::Relaxed)'
+
+# Taps: pinned while they copy.
+tap=joining::a_tap_copies_what_nobody_overwrites_and_counts_what_it_missed
+mutant tap_copies_unpinned quick "$tap" tap.rs \
+    'let skipped = oldest.events_since(self.next);' \
+    'gates.park(self.gate); let skipped = oldest.events_since(self.next);'
+mutant tap_pins_without_a_fence full "$tap" ring/gate.rs \
+    'self.publish(gate, from);
+        self.make_sure(gate, from)' \
+    'self.publish(gate, from);
+        let limit = self.limit.acquire();
+        if from < limit { self.publish(gate, limit); }
+        from.max(limit)'
+mutant tap_is_not_made_sure full "$tap" ring/gate.rs \
+    'self.publish(gate, from);
+        self.make_sure(gate, from)' \
+    'self.publish(gate, from); from'
+mutant tap_copies_what_is_pending full multi::a_tap_beside_two_producers_copies_what_nobody_overwrites tap.rs \
+    'Stamp::Pending => break,' \
+    'Stamp::Pending if self.next >= self.ring.claimed() => break, Stamp::Pending => {}'
+mutant tap_stays_pinned full "$tap" tap.rs \
+    'self.ring.header().gate_table.park(self.gate);
+        (skipped' \
+    '(skipped'
 
 # Parking against the end of a bus.
 mutant bell_without_its_lock quick life::a_halt_wakes_one_sleeper sleepers.rs \
@@ -262,7 +330,7 @@ mutant announced_after_the_look full wake::a_publish_wakes_who_sleeps idle.rs \
             return;
         };' \
     'let ticket = ring.sleepers().announce();'
-mutant called_before_the_stamp full wake::a_publish_wakes_who_sleeps producer.rs \
+mutant called_before_the_stamp full wake::a_publish_wakes_who_sleeps producer/guard.rs \
     'claim.producer.slots.publish(sequence);' \
     'claim.producer.sleepers.after_publish();
         claim.producer.sleepers = crate::sleepers::Sleepers::new(false).caller();
@@ -282,10 +350,10 @@ mutant woken_without_the_lock full wake::a_publish_wakes_who_sleeps sleepers.rs 
         if !self.is_wanted() {' \
     'let guard = ();
         if !self.is_wanted() {'
-mutant publish_calls_nobody full wake::every_publish_wakes_who_sleeps producer.rs \
+mutant publish_calls_nobody full wake::every_publish_wakes_who_sleeps producer/mod.rs \
     'self.sleepers.after_publish();' \
     ''
-mutant stage_calls_nobody full wake::a_stage_wakes_the_stage_behind_it processor.rs \
+mutant stage_calls_nobody full wake::a_stage_wakes_the_stage_behind_it processor/mod.rs \
     'idler.went_on();' \
     ''
 mutant direct_sleeper_deaf_to_a_halt full wake::a_halt_wakes_who_sleeps_until_called idle.rs \
@@ -309,8 +377,8 @@ mutant life_get_relaxed full life::what_was_published_before_a_drain_is_drained 
     'Self::decode(self.0.load(Ordering::Acquire))' \
     'Self::decode(self.0.load(Ordering::Relaxed))'
 mutant closed_with_one_to_go full life::what_was_published_before_a_drain_is_drained poller.rs \
-    'Life::Draining if self.next < self.ring.claimed() => {}' \
-    'Life::Draining if self.next.next() < self.ring.claimed() => {}'
+    'Life::Draining if self.next < self.ring.claimed_from(self.next) => {}' \
+    'Life::Draining if self.next.next() < self.ring.claimed_from(self.next) => {}'
 mutant life_advance_release_alone equal life::what_was_published_before_a_drain_is_drained ring/state.rs \
     'fetch_max(life as u64, Ordering::AcqRel)' \
     'fetch_max(life as u64, Ordering::Release)'

@@ -57,22 +57,29 @@ impl DutyCycle {
         wait: Wait,
         handler: H,
     ) -> Self {
-        let ring = bus.ring();
-        let stage = Handling::new(poller, handler, |handler| Box::new(handler));
-        let control = Control::new(OnPanic::Halt, None);
-        Self(Processor {
-            stages: vec![Named { name: Arc::from("parker"), stage: Box::new(stage), control }],
+        let cycle = Self(Processor {
+            stages: Vec::new(),
             wait,
             called_park_max: Duration::MAX,
-            ring: Arc::clone(ring),
+            ring: Arc::clone(bus.ring()),
             fail: Arc::new(|why| panic!("{why}")),
-        })
+        });
+        cycle.and(poller, handler)
     }
 
-    /// Runs to the stage's orderly end.
+    /// One more stage on the same thread, behind those that are there.
+    pub fn and<E: Event, H: Handler<E>>(mut self, poller: Poller<E>, handler: H) -> Self {
+        let stage = Handling::new(poller, handler, |handler| Box::new(handler));
+        let control = Control::new(OnPanic::Halt, None);
+        let name = Arc::from("parker");
+        self.0.stages.push(Named { name, stage: Box::new(stage), control });
+        self
+    }
+
+    /// Runs to the stages' orderly end.
     pub fn run(self) {
-        let ended = self.0.run();
-        assert_eq!(ended.len(), 1, "a stage ends once");
+        let stages = self.0.stages.len();
+        assert_eq!(self.0.run().len(), stages, "a stage ends once");
     }
 }
 

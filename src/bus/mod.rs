@@ -83,11 +83,12 @@ struct StageLine {
 }
 
 impl StageLine {
-    /// Everything below was handled, also by a stage that has left its gate.
-    fn sequence(&self) -> Sequence {
+    /// Everything below was handled, also by a stage that has left its gate; `None`: a poller left.
+    fn sequence(&self, ring: &Ring) -> Option<Sequence> {
         // In this order: a gate that was left may be another's by now.
         let at_gate = self.cursor.acquire();
-        self.control.left_at().unwrap_or(at_gate)
+        let is_left = || self.is_callers && ring.standing(&self.name).is_none();
+        self.control.left_at().or_else(|| (!is_left()).then_some(at_gate))
     }
 }
 
@@ -134,11 +135,13 @@ impl<E: Event> Bus<E> {
         self.core.ring.claimed()
     }
 
-    /// Everything below was handled by the stage `name`, or by a consumer that joined by it.
+    /// Everything below was handled by the stage `name`, or by a consumer that joined by it. `None` for
+    /// a poller that is gone.
     #[must_use]
     pub fn sequence(&self, name: &str) -> Option<Sequence> {
         let stage = self.core.stages.iter().find(|stage| &*stage.name == name);
-        stage.map(StageLine::sequence).or_else(|| self.core.ring.standing(name))
+        let ring = &self.core.ring;
+        stage.map_or_else(|| ring.standing(name), |stage| stage.sequence(ring))
     }
 
     /// Published events that the stage `name` has not handled.
@@ -336,7 +339,8 @@ impl Core {
             handlers.insert(named.name, named.stage);
         }
         for line in &self.stages {
-            let (name, sequence) = (&line.name, line.sequence());
+            // A poller that is gone vouches for nothing.
+            let (name, sequence) = (&line.name, line.sequence(&self.ring).unwrap_or_default());
             let unheard = if line.is_callers { Outcome::Caller } else { Outcome::Running };
             consumers.push(ConsumerReport {
                 name: Arc::clone(name),

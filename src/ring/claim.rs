@@ -148,7 +148,10 @@ impl sealed::Claims for Multi {
         let mut next = header.claimed.peek();
         while next.advance(count) <= self.limit {
             // Said before it is won: a winner that is stopped right behind the exchange has a name.
-            self.held.first.publish(next);
+            // An empty batch holds nothing; what it would name is another's a moment later.
+            if count > 0 {
+                self.held.first.publish(next);
+            }
             match header.claimed.win(next, next.advance(count)) {
                 Ok(()) => {
                     self.unsettled = count;

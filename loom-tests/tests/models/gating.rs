@@ -1,7 +1,7 @@
 //! R3, R5, R6: nothing is overwritten while somebody holds it, and nobody overtakes whom it stands
 //! behind.
 
-use crate::{Consumer, Look, exhaust, explore, finish, publish_some, ring};
+use crate::{Consumer, Look, exhaust, explore, explore_two, finish, publish_some, ring};
 use loom::{cell::UnsafeCell, thread};
 use std::sync::Arc;
 
@@ -117,7 +117,7 @@ fn a_chain_keeps_its_order() {
 
 #[test]
 fn a_diamond_keeps_its_order() {
-    explore("a_diamond_keeps_its_order", &["gated", "walked"], |marks| {
+    explore_two("a_diamond_keeps_its_order", &["gated", "walked"], |marks| {
         let stages: [(&str, &[&str]); 3] = [("a", &[]), ("b", &[]), ("last", &["a", "b"])];
         let (mut producer, [a, b, mut last], _bus) = ring(2, stages);
         publish_some(&mut producer, 1, marks);

@@ -1,6 +1,6 @@
 //! R5: gates come and go while producers publish. The two fences of `ring/gate.rs`.
 
-use crate::{Consumer, Marks, Triple, exhaust, explore, finish, publish_some, ring};
+use crate::{Consumer, Marks, Triple, exhaust, explore, explore_two, finish, publish_some, ring};
 use loom::thread;
 use tourbillon::{Producer, Sequence, Tap, Tapped, model};
 
@@ -33,7 +33,7 @@ fn a_joiner_at_a_free_ring_misses_nothing() {
         let writer = writer(producer, 4, marks);
         let mut joiner = Consumer::new(model::join(&bus, Sequence::ZERO).expect("a gate"));
         mark_start(&joiner, marks);
-        joiner.looks(3, marks);
+        joiner.looks(2, marks);
         let mut producer = writer.join().expect("writer");
         finish(&mut producer, 5, [&mut joiner]);
     });
@@ -42,7 +42,7 @@ fn a_joiner_at_a_free_ring_misses_nothing() {
 #[test]
 fn a_joiner_beside_a_consumer_misses_nothing() {
     let reached = ["from the start", "in the middle", "full", "idle"];
-    explore("a_joiner_beside_a_consumer", &reached, |marks| {
+    explore_two("a_joiner_beside_a_consumer", &reached, |marks| {
         let (mut producer, [mut consumer], bus) = ring(2, [("a", &[])]);
         publish_some(&mut producer, 2, marks);
         let writer = writer(producer, 2, marks);
@@ -82,7 +82,7 @@ fn a_leaver_lets_go_of_what_it_read() {
 
 #[test]
 fn a_gate_changes_hands() {
-    explore("a_gate_changes_hands", &["full", "from the start", "in the middle"], |marks| {
+    explore_two("a_gate_changes_hands", &["full", "from the start", "in the middle"], |marks| {
         let (mut producer, [leaver], bus) = ring(2, [("a", &[])]);
         publish_some(&mut producer, 2, marks);
         let writer = writer(producer, 2, marks);

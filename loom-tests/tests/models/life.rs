@@ -1,7 +1,8 @@
 //! A bus that ends wakes who sleeps, and drains what was published before.
 
 use crate::{
-    ArchivedTriple, Consumer, Look, Triple, exhaust, explore, publish, publish_some, ring,
+    ArchivedTriple, Consumer, Look, Triple, exhaust, explore, explore_two, publish, publish_some,
+    ring,
 };
 use loom::thread;
 use std::sync::Arc;
@@ -61,7 +62,7 @@ fn a_drain_wakes_a_sleeper_who_then_handles_everything() {
 #[test]
 fn what_was_published_before_a_drain_is_drained() {
     let reached = ["open", "closed", "refused"];
-    explore("what_was_published_before_a_drain", &reached, |marks| {
+    explore_two("what_was_published_before_a_drain", &reached, |marks| {
         let (mut producer, [mut consumer], bus) = ring(2, [("a", &[])]);
         let bus = Arc::new(bus);
         let writer = thread::spawn({

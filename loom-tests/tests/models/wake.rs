@@ -7,7 +7,7 @@ use crate::{
     skim,
 };
 use loom::thread;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use tourbillon::{Bus, Producer, PublishError, Sequence, Wait, WhenFull, model};
 
 const WAKER: Wait = Wait::Waker { period: std::time::Duration::MAX };
@@ -88,6 +88,33 @@ fn a_stage_wakes_the_stage_behind_it() {
         publish_all(&mut producer, 1);
         behind.join().expect("woken");
         ahead.join().expect("woken");
+    });
+}
+
+#[test]
+fn two_stages_of_one_thread_both_handle_everything() {
+    explore("two_stages_of_one_thread", &[], |_| {
+        let stages: [(&str, &[&str]); 2] = [("a", &[]), ("b", &["a"])];
+        let (mut producer, [a, b], bus) = asleep(&Wait::DirectWake, stages);
+        let handled = Arc::new(Mutex::new(Vec::new()));
+        let handler = |stage: &'static str| {
+            let (handled, halting) = (Arc::clone(&handled), Arc::clone(&bus));
+            move |event: &ArchivedTriple, sequence: Sequence, _end_of_batch: bool| {
+                event.verify(sequence.get());
+                handled.lock().expect("not poisoned").push((stage, sequence.get()));
+                if (stage, sequence.get()) == ("b", 1) {
+                    halting.halt();
+                }
+            }
+        };
+        let cycle = model::DutyCycle::new(&bus, a.poller, Wait::DirectWake, handler("a"));
+        let cycle = cycle.and(b.poller, handler("b"));
+        let sleeper = thread::spawn(move || cycle.run());
+        publish_all(&mut producer, 2);
+        sleeper.join().expect("woken");
+        let handled = handled.lock().expect("not poisoned");
+        let of = |stage| handled.iter().filter(move |seen| seen.0 == stage).map(|seen| seen.1);
+        assert!(of("a").eq(0..2) && of("b").eq(0..2), "{handled:?}");
     });
 }
 
