@@ -34,6 +34,17 @@ impl Clock {
         clock
     }
 
+    /// The clock of another process on this machine, which has measured it; see
+    /// [`Clock::is_shared`].
+    pub(crate) fn of_another(ns_per_tick: f64) -> Self {
+        Self { base: Instant::now(), ns_per_tick, is_counter: has_counter(), step_ns: 0.0 }
+    }
+
+    /// Whether all processes read the same ticks.
+    pub(crate) fn is_shared() -> bool {
+        has_counter()
+    }
+
     #[inline(always)]
     pub(crate) fn now(&self) -> u64 {
         if self.is_counter { counter() } else { self.base.elapsed().as_nanos() as u64 }

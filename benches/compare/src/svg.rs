@@ -37,7 +37,13 @@ fn plot(report: &Report, scenario: &ScenarioReport) -> String {
     text(&mut body, 0.0, &mut y, "normal", scenario.scenario.about);
     let processor = report.machine.iter().find(|(what, _)| *what == "processor");
     let processor = processor.map_or("", |(_, value)| value);
-    text(&mut body, 0.0, &mut y, "normal", &format!("{processor}; {} rounds", report.rounds));
+    text(
+        &mut body,
+        0.0,
+        &mut y,
+        "normal",
+        &format!("{processor}; {} kept runs wanted", report.wanted),
+    );
     for cell in &scenario.cells {
         for standing in &cell.standings {
             for metric in 0..cell.cell.metrics.len() {
