@@ -4,6 +4,7 @@
 //! *Owns* the command line. *Invariant*: what is printed was measured in this process, now.
 //! *Source*: none.
 
+mod chart;
 mod clock;
 mod contenders;
 mod json;

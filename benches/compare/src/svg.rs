@@ -1,4 +1,4 @@
-//! *Owns* the plots: per scenario, a group of bars per cell, placement and metric. *Invariant*: a
+//! *Owns* the plots: per scenario its charts, and a group of bars per other cell, placement and metric. *Invariant*: a
 //! bar ends at the median, its whisker spans all kept runs, all axes start at zero. *Source*: none.
 
 use crate::report::{CellReport, Report, ScenarioReport};
@@ -44,7 +44,12 @@ fn plot(report: &Report, scenario: &ScenarioReport) -> String {
         "normal",
         &format!("{processor}; {} kept runs wanted", report.wanted),
     );
-    for cell in &scenario.cells {
+    for finding in &scenario.findings {
+        text(&mut body, 0.0, &mut y, "normal", finding);
+    }
+    crate::chart::put_all(&mut body, &mut y, scenario);
+    // What is in a chart needs no bars.
+    for cell in scenario.cells.iter().filter(|cell| cell.cell.on_axis.is_none()) {
         for standing in &cell.standings {
             for metric in 0..cell.cell.metrics.len() {
                 group(&mut body, &mut y, cell, standing, metric);

@@ -24,7 +24,7 @@ struct Parcel {
 /// Which of the sizes number `n` has.
 #[inline(always)]
 fn size_of_number(n: u64, is_mixed: bool) -> usize {
-    let percent = (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) * 100 >> 32;
+    let percent = ((n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) * 100) >> 32;
     match percent {
         0..90 => 0,
         90..99 => usize::from(is_mixed),

@@ -86,9 +86,10 @@ fn adoption_us() -> f64 {
         let file = File::new();
         let mut builder = tourbillon_builder::<Payload>(LONG_SLOTS);
         builder.named(&file.0).poller("sink");
-        let (mut tx, _rx) = tourbillon_start(builder, ["sink"]);
+        let (mut tx, rx) = tourbillon_start(builder, ["sink"]);
         (0..LONG_SLOTS as u64).for_each(|n| tx.send(n));
-        drop(tx);
+        // A poller holds the ring, too.
+        drop((tx, rx));
         let began = Instant::now();
         let mut builder = tourbillon_builder::<Payload>(LONG_SLOTS);
         builder.adopt(&file.0).poller("sink");
