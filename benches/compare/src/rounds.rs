@@ -26,15 +26,22 @@ pub(crate) struct Metric {
     pub(crate) more_is_better: bool,
     /// Taken with the clock, so that a difference of one step says nothing.
     pub(crate) is_stamped: bool,
+    /// Whether tourbillon's is put beside the best peer's; some figures only explain others.
+    pub(crate) is_judged: bool,
 }
 
 impl Metric {
     pub(crate) const fn ns(name: &'static str) -> Self {
-        Self { name, unit: "ns", more_is_better: false, is_stamped: false }
+        Self { name, unit: "ns", more_is_better: false, is_stamped: false, is_judged: true }
     }
 
     pub(crate) const fn stamped(name: &'static str) -> Self {
         Self { is_stamped: true, ..Self::ns(name) }
+    }
+
+    /// Explains other figures.
+    pub(crate) const fn beside(name: &'static str) -> Self {
+        Self { is_judged: false, ..Self::ns(name) }
     }
 }
 

@@ -90,7 +90,7 @@ impl Standing {
 }
 
 fn verdicts(cell: &Cell, rows: &[Row], step_ns: f64) -> Vec<Verdict> {
-    let metrics = cell.metrics.iter().enumerate();
+    let metrics = cell.metrics.iter().enumerate().filter(|(_, metric)| metric.is_judged);
     metrics.flat_map(|(at, metric)| verdicts_in(cell, rows, at, metric, step_ns)).collect()
 }
 

@@ -10,6 +10,7 @@ mod idle;
 mod mixed;
 mod multi;
 mod named;
+mod observed;
 mod offered;
 mod one_way;
 mod open_loop;
@@ -18,7 +19,7 @@ mod serialized;
 mod telemetry;
 mod throughput;
 
-pub(crate) use named::observe;
+pub(crate) use observed::observe;
 
 use crate::machine::Machine;
 use crate::report::CellReport;

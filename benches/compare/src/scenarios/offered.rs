@@ -16,12 +16,13 @@ use std::sync::OnceLock;
 const SLOTS: usize = 1 << 10;
 const HANDLER_NS: f64 = 150.0;
 /// Million events per second; dense where 150 ns are all of the time.
-const RATES: [f64; 15] =
-    [0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 5.5, 6.0, 6.5, 7.0, 10.0, 30.0, 100.0];
+const RATES: [f64; 16] =
+    [0.1, 0.3, 1.0, 2.0, 3.0, 4.0, 5.0, 5.5, 5.75, 6.0, 6.25, 6.5, 7.0, 10.0, 30.0, 100.0];
 const RUN_US: f64 = 20_000.0;
 const EVENTS_MIN: f64 = 4_000.0;
 const EVENTS_MAX: f64 = 50_000.0;
-/// The knee is where p99 is more than so many times the p50 of the lowest rate.
+/// Behind the knee every p99 is more than so many times the p50 of the lowest rate. What a machine
+/// does to a single rate below is no knee.
 const KNEE_FACTOR: f64 = 10.0;
 const P50: usize = 0;
 const P99: usize = 1;
@@ -77,7 +78,8 @@ fn cell(plan: Plan, rate: f64) -> Cell {
         row::<Disruptor<Bytes32>>(Kind::Peer, open_loop),
         row::<Rtrb<Bytes32, false>>(Kind::Peer, open_loop),
     ];
-    let metrics = vec![Metric::stamped("p50"), Metric::stamped("p99"), Metric::ns("handler alone")];
+    let metrics =
+        vec![Metric::stamped("p50"), Metric::stamped("p99"), Metric::beside("handler alone")];
     Cell::new(format!("32 B, {SLOTS} slots, {rate} M/s offered"), metrics, contenders)
         .on_axis("offered, M/s", rate)
 }
@@ -104,19 +106,15 @@ pub(super) fn findings(cells: &[CellReport]) -> Vec<String> {
 fn knee(cells: &[CellReport], placement: Placement, contender: usize) -> Option<String> {
     let median = |cell: &CellReport, metric| cell.median(placement, contender, metric);
     let limit_ns = KNEE_FACTOR * median(cells.first()?, P50)?;
-    let mut before = None;
-    for cell in cells {
-        let (rate, Some(p99)) = (cell.cell.on_axis?.value, median(cell, P99)) else { continue };
+    let point = |cell: &CellReport| {
+        let (rate, p99) = (cell.cell.on_axis?.value, median(cell, P99)?);
         // M/s times ns.
         let share = rate * median(cell, HANDLER)? / 1_000.0;
-        if p99 > limit_ns {
-            let good =
-                before.map_or("at the lowest rate".to_owned(), |(rate, share): (f64, f64)| {
-                    format!("above {rate} M/s, which is {share:.2} of the service rate")
-                });
-            return Some(format!("knee {good}; past it at {rate} M/s, {share:.2}"));
-        }
-        before = Some((rate, share));
-    }
-    before.map(|(rate, _)| format!("no knee up to {rate} M/s"))
+        Some((format!("{rate} M/s, {share:.2} of the service rate"), p99 <= limit_ns))
+    };
+    let points: Vec<_> = cells.iter().filter_map(point).collect();
+    let behind = points.iter().rposition(|(_, is_good)| *is_good).map_or(0, |last| last + 1);
+    let last_good = behind.checked_sub(1).map_or("nowhere", |last| &points[last].0);
+    let first_bad = points.get(behind).map_or("nowhere", |point| &point.0);
+    Some(format!("good up to {last_good}; past the knee from {first_bad}"))
 }
