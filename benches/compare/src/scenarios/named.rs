@@ -55,7 +55,7 @@ impl Tx for Sender {
 pub(super) struct Named;
 
 impl Transport for Named {
-    pub(super) type Payload = Payload;
+    type Payload = Payload;
     type Tx = Sender;
     type Rx = TourbillonRx<Payload>;
 
