@@ -10,7 +10,9 @@ pub(crate) struct Clock {
     base: Instant,
     ns_per_tick: f64,
     is_counter: bool,
-    /// The least time between two readings that differ.
+    /// The usual time between two readings that differ: the counter's step where that is wide, as
+    /// it is on some machines, and else what a reading takes. Not the least: a counter that moves
+    /// 26 ticks at a time may be off by one now and then.
     pub(crate) step_ns: f64,
 }
 
@@ -30,8 +32,21 @@ impl Clock {
             let first = clock.now();
             clock.now().checked_sub(first).filter(|&ticks| ticks > 0)
         });
-        clock.step_ns = clock.ns(step.min().unwrap_or(1));
+        let mut steps: Vec<u64> = step.collect();
+        steps.sort_unstable();
+        clock.step_ns = clock.ns(steps.get(steps.len() / 2).copied().unwrap_or(1));
         clock
+    }
+
+    /// The clock of another process on this machine, which has measured it; see
+    /// [`Clock::is_shared`].
+    pub(crate) fn of_another(ns_per_tick: f64) -> Self {
+        Self { base: Instant::now(), ns_per_tick, is_counter: has_counter(), step_ns: 0.0 }
+    }
+
+    /// Whether all processes read the same ticks.
+    pub(crate) fn is_shared() -> bool {
+        has_counter()
     }
 
     #[inline(always)]

@@ -11,7 +11,7 @@ pub(crate) fn of(report: &Report) -> Value {
         report.machine.iter().map(|(what, value)| ((*what).to_owned(), json!(value))).collect();
     json!({
         "machine": machine,
-        "rounds": report.rounds,
+        "kept_runs_wanted": report.wanted,
         "kept_runs_min": report.rules.kept_runs_min,
         "clock_step_ns": report.rules.step_ns,
         "scenarios": report.scenarios.iter().map(scenario).collect::<Vec<_>>(),
@@ -23,6 +23,7 @@ fn scenario(report: &ScenarioReport) -> Value {
         "name": report.scenario.name,
         "about": report.scenario.about,
         "missing": report.missing,
+        "findings": report.findings,
         "cells": report.cells.iter().map(cell).collect::<Vec<_>>(),
     })
 }
@@ -46,6 +47,7 @@ fn cell(report: &CellReport) -> Value {
     };
     json!({
         "name": report.cell.name,
+        "axis": report.cell.on_axis.map(|at| json!({ "name": at.axis, "value": at.value })),
         "metrics": metrics,
         "contenders": report.taken.iter().enumerate().map(contender).collect::<Vec<_>>(),
         "placements": report.standings.iter().map(|it| standing(report, it)).collect::<Vec<_>>(),

@@ -37,6 +37,16 @@ impl Machine {
         Ok(Self { cores, clock: Clock::calibrated(), preempted: AtomicU64::new(0) })
     }
 
+    /// Runs `start` on any core but the first: threads that it starts inherit that.
+    pub(crate) fn off_the_first<R>(&self, start: impl FnOnce() -> R) -> R {
+        let mut others = CpuSet::new();
+        self.cores[1..].iter().for_each(|&core| others.set(core));
+        sched_setaffinity(None, &others).expect("cores of this process's own mask");
+        let started = start();
+        pin(self.cores[0]);
+        started
+    }
+
     /// Runs `far` on the second core while `near` runs here, both from the same moment on.
     pub(crate) fn both<F: Send, N>(
         &self,

@@ -4,6 +4,7 @@
 //! *Owns* the command line. *Invariant*: what is printed was measured in this process, now.
 //! *Source*: none.
 
+mod chart;
 mod clock;
 mod contenders;
 mod json;
@@ -20,12 +21,14 @@ mod verdict;
 use clap::Parser;
 use machine::Machine;
 use report::{CellReport, Report, ScenarioReport};
+use rounds::Size;
 use scenarios::{Plan, Scenario};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 use verdict::Rules;
 
-const QUICK_ROUNDS: usize = 3;
+const QUICK_SECONDS_MAX: u64 = 10;
 const KEPT_RUNS_MIN: usize = 5;
 
 /// Compares tourbillon with its peers on this machine.
@@ -34,10 +37,16 @@ struct Options {
     /// Only this scenario; may be given several times
     #[arg(long, value_name = "NAME")]
     scenario: Vec<String>,
-    /// How often every contender runs
-    #[arg(long, value_name = "N", default_value_t = 9)]
+    /// Cells of `throughput` and `batches`: bytes of a payload x slots; default: all
+    #[arg(long, value_name = "BYTESxSLOTS,…", value_delimiter = ',', value_parser = size)]
+    cells: Vec<Size>,
+    /// Goes on until every contender has so many kept runs in one placement
+    #[arg(long, value_name = "N", default_value_t = 7)]
     rounds: usize,
-    /// Three rounds of a tenth of the work: shows that it works, proves nothing
+    /// … or until a scenario has taken so long
+    #[arg(long, value_name = "N", default_value_t = 120)]
+    seconds_max: u64,
+    /// One kept run of a tenth of the work: shows that it works, proves nothing
     #[arg(long)]
     quick: bool,
     /// Writes everything that was measured
@@ -52,6 +61,17 @@ struct Options {
     /// Names the scenarios
     #[arg(long)]
     list: bool,
+    /// What the scenario `named` starts: this program as observer of a ring
+    #[arg(long, hide = true, num_args = 4, value_names = ["RING", "CORE", "EVENTS", "NS_PER_TICK"])]
+    observe: Vec<String>,
+}
+
+/// Reads `32x1024`.
+fn size(text: &str) -> Result<Size, String> {
+    let parsed = text
+        .split_once('x')
+        .and_then(|(bytes, slots)| Some((bytes.parse().ok()?, slots.parse().ok()?)));
+    parsed.ok_or_else(|| "say bytes x slots, as in 32x1024".to_owned())
 }
 
 fn main() -> ExitCode {
@@ -65,6 +85,9 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<(), String> {
+    if let [ring, core, events, ns_per_tick] = &options.observe[..] {
+        return scenarios::observe(ring, core, events, ns_per_tick);
+    }
     if options.list {
         for scenario in scenarios::ALL {
             println!("{:14} {}", scenario.name, scenario.about);
@@ -82,11 +105,11 @@ fn run(options: &Options) -> Result<(), String> {
         kept_runs_min: if options.quick { 1 } else { KEPT_RUNS_MIN },
         step_ns: machine.clock.step_ns,
     };
-    let rounds = if options.quick { QUICK_ROUNDS.min(options.rounds) } else { options.rounds };
-    let mut report = Report { machine: machine.lines(), rules, rounds, scenarios: Vec::new() };
+    let wanted = if options.quick { 1 } else { options.rounds };
+    let mut report = Report { machine: machine.lines(), rules, wanted, scenarios: Vec::new() };
     table::print_head(&report, options.quick);
     for scenario in chosen {
-        let measured = measure(scenario, &machine, options.quick, &report);
+        let measured = measure(scenario, &machine, options, &report);
         report.scenarios.push(measured);
     }
     if let Some(path) = &options.json {
@@ -118,18 +141,28 @@ fn chosen(names: &[String]) -> Result<Vec<&'static Scenario>, String> {
 fn measure(
     scenario: &'static Scenario,
     machine: &Machine,
-    quick: bool,
+    options: &Options,
     report: &Report,
 ) -> ScenarioReport {
     let missing = (scenario.missing)(machine);
     table::print_scenario(scenario, missing.as_deref());
+    let quick = options.quick;
+    let mut asked = (scenario.cells)(Plan { quick, cores: machine.cores.len() });
+    let is_chosen = |size: Size| options.cells.is_empty() || options.cells.contains(&size);
+    asked.retain(|cell| cell.size.is_none_or(is_chosen));
+    let seconds_max = if quick { QUICK_SECONDS_MAX } else { options.seconds_max };
+    let (began, count) = (Instant::now(), asked.len() as u32);
     let mut cells = Vec::new();
-    for cell in (scenario.cells)(Plan { quick, cores: machine.cores.len() }) {
-        let taken = rounds::take(&cell, machine, report.rounds);
+    for (at, cell) in (1..).zip(asked) {
+        // What one cell leaves of its share is for those behind it.
+        let end = began + Duration::from_secs(seconds_max) * at / count;
+        let taken = rounds::take(&cell, machine, report.wanted, end);
         let cell = CellReport::new(cell, taken, report.rules);
-        table::print_cell(&cell, report);
+        table::print_cell(&cell);
         cells.push(cell);
     }
+    let findings = (scenario.findings)(&cells);
+    table::print_findings(&findings);
     table::print_contenders(&cells);
-    ScenarioReport { scenario, missing, cells }
+    ScenarioReport { scenario, missing, cells, findings }
 }

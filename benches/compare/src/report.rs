@@ -8,7 +8,8 @@ use crate::verdict::{Rules, Standing};
 pub(crate) struct Report {
     pub(crate) machine: Vec<(&'static str, String)>,
     pub(crate) rules: Rules,
-    pub(crate) rounds: usize,
+    /// Kept runs to aim for.
+    pub(crate) wanted: usize,
     pub(crate) scenarios: Vec<ScenarioReport>,
 }
 
@@ -16,6 +17,8 @@ pub(crate) struct ScenarioReport {
     pub(crate) scenario: &'static Scenario,
     pub(crate) missing: Option<String>,
     pub(crate) cells: Vec<CellReport>,
+    /// What the cells say together.
+    pub(crate) findings: Vec<String>,
 }
 
 pub(crate) struct CellReport {
@@ -35,6 +38,18 @@ impl CellReport {
 
     pub(crate) fn has_seen(&self, placement: Placement) -> bool {
         self.standings.iter().any(|standing| standing.placement == placement)
+    }
+
+    /// The median of a contender in one metric, where there is a result.
+    pub(crate) fn median(
+        &self,
+        placement: Placement,
+        contender: usize,
+        metric: usize,
+    ) -> Option<f64> {
+        let standing = self.standings.iter().find(|standing| standing.placement == placement)?;
+        let row = standing.rows.iter().find(|row| row.contender == contender)?;
+        Some(row.summaries.as_ref()?[metric].median)
     }
 
     pub(crate) fn thrown(&self) -> usize {

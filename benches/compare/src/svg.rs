@@ -1,4 +1,4 @@
-//! *Owns* the plots: per scenario, a group of bars per cell, placement and metric. *Invariant*: a
+//! *Owns* the plots: per scenario its charts, and a group of bars per other cell, placement and metric. *Invariant*: a
 //! bar ends at the median, its whisker spans all kept runs, all axes start at zero. *Source*: none.
 
 use crate::report::{CellReport, Report, ScenarioReport};
@@ -37,8 +37,19 @@ fn plot(report: &Report, scenario: &ScenarioReport) -> String {
     text(&mut body, 0.0, &mut y, "normal", scenario.scenario.about);
     let processor = report.machine.iter().find(|(what, _)| *what == "processor");
     let processor = processor.map_or("", |(_, value)| value);
-    text(&mut body, 0.0, &mut y, "normal", &format!("{processor}; {} rounds", report.rounds));
-    for cell in &scenario.cells {
+    text(
+        &mut body,
+        0.0,
+        &mut y,
+        "normal",
+        &format!("{processor}; {} kept runs wanted", report.wanted),
+    );
+    for finding in &scenario.findings {
+        text(&mut body, 0.0, &mut y, "normal", finding);
+    }
+    crate::chart::put_all(&mut body, &mut y, scenario);
+    // What is in a chart needs no bars.
+    for cell in scenario.cells.iter().filter(|cell| cell.cell.on_axis.is_none()) {
         for standing in &cell.standings {
             for metric in 0..cell.cell.metrics.len() {
                 group(&mut body, &mut y, cell, standing, metric);

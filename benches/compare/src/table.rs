@@ -14,7 +14,7 @@ pub(crate) fn print_head(report: &Report, quick: bool) {
     for (what, value) in &report.machine {
         println!("{what:24} {value}");
     }
-    println!("{:24} {} per cell, in rotated order", "rounds", report.rounds);
+    println!("{:24} until {} runs of each contender are kept", "rounds", report.wanted);
     if quick {
         println!("quick: a tenth of the work, one kept run is enough; these figures prove nothing");
     }
@@ -27,7 +27,7 @@ pub(crate) fn print_scenario(scenario: &Scenario, missing: Option<&str>) {
     }
 }
 
-pub(crate) fn print_cell(report: &CellReport, all: &Report) {
+pub(crate) fn print_cell(report: &CellReport) {
     let runs: usize = report.taken.iter().map(Vec::len).sum();
     println!("\n-- {}", report.cell.name);
     println!(
@@ -41,18 +41,18 @@ pub(crate) fn print_cell(report: &CellReport, all: &Report) {
         }
     }
     for standing in &report.standings {
-        print_standing(report, standing, all);
+        print_standing(report, standing);
     }
 }
 
-fn print_standing(report: &CellReport, standing: &Standing, all: &Report) {
+fn print_standing(report: &CellReport, standing: &Standing) {
     print!("   {:NAME_WIDTH$}", format!("{}: median (min, max)", standing.placement.name()));
     for metric in &report.cell.metrics {
         print!(" {:>FIGURE_WIDTH$}", titled(metric));
     }
     println!("  kept");
     for row in &standing.rows {
-        print_row(report, row, all);
+        print_row(report, row);
     }
     for verdict in &standing.verdicts {
         let metric = report.cell.metrics[verdict.metric].name;
@@ -69,7 +69,7 @@ pub(crate) fn titled(metric: &Metric) -> String {
     format!("{}, {}", metric.name, metric.unit)
 }
 
-fn print_row(report: &CellReport, row: &Row, all: &Report) {
+fn print_row(report: &CellReport, row: &Row) {
     let mark = match report.cell.contenders[row.contender].kind {
         Kind::Ours => "*",
         Kind::Peer => " ",
@@ -80,7 +80,7 @@ fn print_row(report: &CellReport, row: &Row, all: &Report) {
         Some(summaries) => summaries.iter().for_each(print_figure),
         None => report.cell.metrics.iter().for_each(|_| print!(" {:>FIGURE_WIDTH$}", "no result")),
     }
-    println!("  {} of {}", row.kept, all.rounds);
+    println!("  {} of {}", row.kept, report.taken[row.contender].len());
 }
 
 fn print_figure(summary: &Summary) {
@@ -94,6 +94,15 @@ pub(crate) fn figure(value: f64) -> String {
         size if size >= 100.0 => format!("{value:.0}"),
         size if size >= 10.0 => format!("{value:.1}"),
         _ => format!("{value:.2}"),
+    }
+}
+
+pub(crate) fn print_findings(findings: &[String]) {
+    if !findings.is_empty() {
+        println!();
+    }
+    for finding in findings {
+        println!("   = {finding}");
     }
 }
 

@@ -36,9 +36,6 @@ pub(crate) trait Tx: Send {
             self.send(n);
         }
     }
-
-    /// Makes the next send fast after a pause, where the contender has a call for it.
-    fn warm(&mut self) {}
 }
 
 pub(crate) trait Rx: Send {
@@ -70,9 +67,9 @@ pub(crate) fn expected_sum<P: Numbered>(end: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contenders::bytes::{CrossbeamBytes, DisruptorBytes, Order, RtrbBytes};
+    use crate::contenders::bytes::{CrossbeamBytes, DisruptorBytes, Framed, Order, RtrbBytes};
     use crate::contenders::*;
-    use crate::numbered::Bytes24;
+    use crate::numbered::{Bytes24, Bytes40};
 
     /// Sends less than the ring holds, then drains: one thread is enough. Gives the numbers seen.
     fn numbers<T: Transport>(events: u64) -> Vec<u64> {
@@ -114,7 +111,10 @@ mod tests {
         everything_arrives_as_often_as_said::<TourbillonFan<Bytes24>>();
         everything_arrives_as_often_as_said::<DisruptorFan<Bytes24>>();
         everything_arrives_as_often_as_said::<PhotonFan<Bytes24>>();
-        everything_arrives_as_often_as_said::<Twice<Rtrb<Bytes24, true>>>();
+        everything_arrives_as_often_as_said::<Rings<Rtrb<Bytes24, true>, 2>>();
+        everything_arrives_as_often_as_said::<TourbillonFan<Bytes24, 4>>();
+        everything_arrives_as_often_as_said::<DisruptorFan<Bytes24, 4>>();
+        everything_arrives_as_often_as_said::<PhotonFan<Bytes24, 4>>();
         everything_arrives_as_often_as_said::<TourbillonPipeline<Bytes24>>();
         everything_arrives_as_often_as_said::<DisruptorPipeline<Bytes24>>();
         everything_arrives_as_often_as_said::<PhotonPipeline<Bytes24>>();
@@ -137,6 +137,9 @@ mod tests {
         everything_arrives_one_by_one::<Kanal<Bytes24, false>>();
         everything_arrives_one_by_one::<Kanal<Bytes24, true>>();
         everything_arrives_one_by_one::<ByHand<Bytes24>>();
+        everything_arrives_in_order::<TourbillonMulti<Bytes24>>();
+        everything_arrives_in_order::<Framed>();
+        everything_arrives_one_by_one::<ByHand<Bytes40, true>>();
         everything_arrives_in_order::<RtrbBytes<Order>>();
         everything_arrives_in_order::<DisruptorBytes<Order>>();
         everything_arrives_in_order::<CrossbeamBytes<Order>>();

@@ -90,7 +90,7 @@ impl Standing {
 }
 
 fn verdicts(cell: &Cell, rows: &[Row], step_ns: f64) -> Vec<Verdict> {
-    let metrics = cell.metrics.iter().enumerate();
+    let metrics = cell.metrics.iter().enumerate().filter(|(_, metric)| metric.is_judged);
     metrics.flat_map(|(at, metric)| verdicts_in(cell, rows, at, metric, step_ns)).collect()
 }
 
@@ -148,7 +148,7 @@ mod tests {
     fn standing(metric: Metric, ours: f64, peers: [f64; 2], limit: f64) -> Standing {
         let kinds = [("a", Kind::Ours), ("b", Kind::Peer), ("c", Kind::Peer), ("d", Kind::Limit)];
         let contenders = kinds.map(|(name, kind)| contender(name, kind)).into();
-        let cell = Cell { name: String::new(), metrics: vec![metric], contenders };
+        let cell = Cell::new(String::new(), vec![metric], contenders);
         let taken = [ours, peers[0], peers[1], limit].map(|value| runs([100.0; 2], &[value; 5]));
         let rules = Rules { kept_runs_min: 5, step_ns: 2.0 };
         assert!(Standing::new(&cell, &taken, Placement::Far, rules).is_none());
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn few_kept_runs_are_no_result_and_spoilt_ones_are_not_kept() {
         let contenders = vec![contender("a", Kind::Ours)];
-        let cell = Cell { name: String::new(), metrics: vec![Metric::ns("time")], contenders };
+        let cell = Cell::new(String::new(), vec![Metric::ns("time")], contenders);
         let rules = Rules { kept_runs_min: 5, step_ns: 1.0 };
         let mut taken = vec![runs([100.0, 114.0], &[3.0, 1.0, 2.0, 5.0, 4.0])];
         taken[0].extend(runs([100.0, 116.0], &[900.0]));

@@ -21,9 +21,8 @@ pub(crate) const SLOT_BYTES: usize = 256;
 const SYMBOL: &str = "XPAR.BONDFUTUR";
 
 /// A string of 14 bytes and a vector of 64 bytes.
-#[derive(Clone, rkyv::Archive, rkyv::Serialize)]
-#[cfg_attr(feature = "framed", derive(tourbillon::Event))]
-#[cfg_attr(feature = "framed", event(name = "compare.order", version = 1, framed))]
+#[derive(Clone, rkyv::Archive, rkyv::Serialize, tourbillon::Event)]
+#[event(name = "compare.order", version = 1, framed)]
 pub(crate) struct Order {
     number: u64,
     symbol: String,
@@ -269,11 +268,9 @@ impl<P: Parcel> Rx for Receiver<P, crossbeam_channel::Receiver<AlignedVec>> {
     }
 }
 
-#[cfg(feature = "framed")]
 pub(crate) use framed::Framed;
 
-/// Tourbillon's framed events; compiled once the derive knows the attribute.
-#[cfg(feature = "framed")]
+/// Tourbillon's framed events.
 mod framed {
     use super::{About, Order, Parcel, Rx, SLOT_BYTES, Seen, Transport, Tx, look_order};
     use tourbillon::{Bus, Polled, Poller, Producer, WhenFull};

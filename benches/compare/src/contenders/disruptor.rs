@@ -120,12 +120,13 @@ impl<P: Plain> Transport for DisruptorMulti<P> {
     }
 }
 
-pub(crate) struct DisruptorFan<P>(PhantomData<P>);
+/// Two consumers at least.
+pub(crate) struct DisruptorFan<P, const N: usize = 2>(PhantomData<P>);
 
-/// Two pollers, polled in turn.
-pub(crate) struct Both<P>([Receiver<P, SingleProducerBarrier>; 2]);
+/// Several pollers, polled in turn.
+pub(crate) struct Pollers<P, const N: usize>([Receiver<P, SingleProducerBarrier>; N]);
 
-impl<P: Plain> Rx for Both<P> {
+impl<P: Plain, const N: usize> Rx for Pollers<P, N> {
     #[inline(always)]
     fn drain(&mut self, mut each: impl FnMut(Seen)) {
         for receiver in &mut self.0 {
@@ -134,21 +135,28 @@ impl<P: Plain> Rx for Both<P> {
     }
 }
 
-impl<P: Plain> Transport for DisruptorFan<P> {
+impl<P: Plain, const N: usize> Transport for DisruptorFan<P, N> {
     type Payload = P;
     type Tx = Sender<SingleProducer<P, disruptor::MultiConsumerBarrier>, P>;
-    type Rx = Both<P>;
-    const COPIES: u64 = 2;
+    type Rx = Pollers<P, N>;
+    const COPIES: u64 = N as u64;
 
     fn about() -> About {
-        About { name: "disruptor", configuration: "two pollers on one ring", published: None }
+        About { name: "disruptor", configuration: "as many pollers on one ring", published: None }
     }
 
     fn open(slots: usize) -> (Self::Tx, Self::Rx) {
         let builder = build_single_producer(slots, || P::new(0), BusySpin);
-        let (left, builder) = builder.new_event_poller();
-        let (right, builder) = builder.new_event_poller();
-        (Sender(builder.build(), PhantomData), Both([left, right].map(Receiver::new)))
+        let (first, builder) = builder.new_event_poller();
+        let (second, mut builder) = builder.new_event_poller();
+        let mut pollers = vec![Receiver::new(second), Receiver::new(first)];
+        for _ in 2..N {
+            let (poller, more) = builder.new_event_poller();
+            pollers.insert(0, Receiver::new(poller));
+            builder = more;
+        }
+        let pollers = core::array::from_fn(|_| pollers.pop().expect("as many as N"));
+        (Sender(builder.build(), PhantomData), Pollers(pollers))
     }
 }
 

@@ -5,12 +5,12 @@ use crate::numbered::Seen;
 use crate::transport::{About, OneByOne, Rx, Transport, Tx};
 use std::marker::PhantomData;
 
-/// Two rings; the producer sends everything twice.
-pub(crate) struct Twice<T>(PhantomData<T>);
+/// A ring per consumer; the producer sends everything to each.
+pub(crate) struct Rings<T, const N: usize>(PhantomData<T>);
 
-pub(crate) struct Pair<E>([E; 2]);
+pub(crate) struct Ends<E, const N: usize>([E; N]);
 
-impl<T: Tx> Tx for Pair<T> {
+impl<T: Tx, const N: usize> Tx for Ends<T, N> {
     #[inline(always)]
     fn send(&mut self, n: u64) {
         for tx in &mut self.0 {
@@ -19,7 +19,7 @@ impl<T: Tx> Tx for Pair<T> {
     }
 }
 
-impl<R: Rx> Rx for Pair<R> {
+impl<R: Rx, const N: usize> Rx for Ends<R, N> {
     #[inline(always)]
     fn drain(&mut self, mut each: impl FnMut(Seen)) {
         for rx in &mut self.0 {
@@ -28,19 +28,32 @@ impl<R: Rx> Rx for Pair<R> {
     }
 }
 
-impl<T: Transport> Transport for Twice<T> {
+impl<T: Transport, const N: usize> Transport for Rings<T, N> {
     type Payload = T::Payload;
-    type Tx = Pair<T::Tx>;
-    type Rx = Pair<T::Rx>;
-    const COPIES: u64 = 2;
+    type Tx = Ends<T::Tx, N>;
+    type Rx = Ends<T::Rx, N>;
+    const COPIES: u64 = N as u64;
 
     fn about() -> About {
-        About { configuration: "two rings, everything sent twice", published: None, ..T::about() }
+        About {
+            configuration: "a ring each, everything sent to each",
+            published: None,
+            ..T::about()
+        }
     }
 
     fn open(slots: usize) -> (Self::Tx, Self::Rx) {
-        let [(left, to_left), (right, to_right)] = [T::open(slots), T::open(slots)];
-        (Pair([left, right]), Pair([to_left, to_right]))
+        let mut ends: Vec<_> = (0..N).map(|_| T::open(slots)).collect();
+        let mut next = |_| ends.pop().expect("opened above");
+        let ends: [_; N] = core::array::from_fn(&mut next);
+        let mut receivers = Vec::new();
+        let senders = ends.map(|(tx, rx)| {
+            receivers.push(rx);
+            tx
+        });
+        let mut receivers = receivers.into_iter();
+        let receivers = core::array::from_fn(|_| receivers.next().expect("one per sender"));
+        (Ends(senders), Ends(receivers))
     }
 }
 

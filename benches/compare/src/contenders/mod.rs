@@ -11,12 +11,13 @@ mod queues;
 mod rtrb;
 mod tourbillon;
 
-pub(crate) use by_hand::ByHand;
+pub(crate) use by_hand::{ByHand, by_hand_has_our_stride};
 pub(crate) use disruptor::{Disruptor, DisruptorFan, DisruptorMulti, DisruptorPipeline};
-pub(crate) use fan::{Chained, Fused, Twice};
+pub(crate) use fan::{Chained, Fused, Rings};
 pub(crate) use photon::{Photon, PhotonFan, PhotonPipeline};
 pub(crate) use queues::{ArrayQueue, Crossbeam, Kanal};
 pub(crate) use rtrb::Rtrb;
-#[cfg(feature = "multi")]
-pub(crate) use tourbillon::TourbillonMulti;
-pub(crate) use tourbillon::{Tourbillon, TourbillonFan, TourbillonPipeline};
+pub(crate) use tourbillon::{
+    Receiver as TourbillonRx, Sender as TourbillonTx, Tourbillon, TourbillonFan, TourbillonMulti,
+    TourbillonPipeline, builder as tourbillon_builder, start as tourbillon_start,
+};

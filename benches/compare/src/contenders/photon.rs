@@ -63,12 +63,12 @@ impl<P: Plain> Transport for Photon<P> {
     }
 }
 
-pub(crate) struct PhotonFan<P>(PhantomData<P>);
+pub(crate) struct PhotonFan<P, const N: usize = 2>(PhantomData<P>);
 
-/// Two subscribers, polled in turn.
-pub(crate) struct Both<P: Plain>([Receiver<P>; 2]);
+/// Several subscribers, polled in turn.
+pub(crate) struct Subscribers<P: Plain, const N: usize>([Receiver<P>; N]);
 
-impl<P: Plain> Rx for Both<P> {
+impl<P: Plain, const N: usize> Rx for Subscribers<P, N> {
     #[inline(always)]
     fn drain(&mut self, mut each: impl FnMut(Seen)) {
         for receiver in &mut self.0 {
@@ -77,20 +77,20 @@ impl<P: Plain> Rx for Both<P> {
     }
 }
 
-impl<P: Plain> Transport for PhotonFan<P> {
+impl<P: Plain, const N: usize> Transport for PhotonFan<P, N> {
     type Payload = P;
     type Tx = Sender<P>;
-    type Rx = Both<P>;
-    const COPIES: u64 = 2;
+    type Rx = Subscribers<P, N>;
+    const COPIES: u64 = N as u64;
 
     fn about() -> About {
-        About { name: "photon-ring", configuration: "two subscribers", published: None }
+        About { name: "photon-ring", configuration: "as many subscribers", published: None }
     }
 
     fn open(slots: usize) -> (Self::Tx, Self::Rx) {
         let (publisher, subscribable) = channel_bounded(slots, 0);
-        let both = [subscribable.subscribe(), subscribable.subscribe()].map(Receiver);
-        (Sender(publisher), Both(both))
+        let subscribers = core::array::from_fn(|_| Receiver(subscribable.subscribe()));
+        (Sender(publisher), Subscribers(subscribers))
     }
 }
 

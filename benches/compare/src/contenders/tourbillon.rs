@@ -8,14 +8,14 @@ use tourbillon::{Bus, BusBuilder, Polled, Poller, Producer, WhenFull};
 
 const CONFIGURATION: &str = "rkyv into the slot; publish, publish_batch; WhenFull::Spin; poll";
 
-fn builder<P: Plain>(slots: usize) -> BusBuilder<P> {
+pub(crate) fn builder<P: Plain>(slots: usize) -> BusBuilder<P> {
     let mut builder = Bus::<P>::builder(slots);
     builder.when_full(WhenFull::Spin(None));
     builder
 }
 
 /// Starts the bus and takes its pollers.
-fn start<P: Plain, const N: usize>(
+pub(crate) fn start<P: Plain, const N: usize>(
     builder: BusBuilder<P>,
     names: [&str; N],
 ) -> (Sender<P>, [Receiver<P>; N]) {
@@ -41,12 +41,6 @@ impl<P: Plain> Tx for Sender<P> {
     fn send_batch(&mut self, first: u64, count: u64) {
         let batch = (0..count as usize).map(|at| P::new(first + at as u64));
         self.producer.publish_batch(batch).expect("an open bus");
-    }
-
-    /// Waits for tourbillon's call of that name.
-    fn warm(&mut self) {
-        #[cfg(feature = "warm")]
-        self.producer.warm();
     }
 }
 
@@ -104,23 +98,25 @@ impl<P: Plain, const N: usize> Rx for Together<P, N> {
     }
 }
 
-pub(crate) struct TourbillonFan<P>(PhantomData<P>);
+pub(crate) struct TourbillonFan<P, const N: usize = 2>(PhantomData<P>);
 
-impl<P: Plain> Transport for TourbillonFan<P> {
+impl<P: Plain, const N: usize> Transport for TourbillonFan<P, N> {
     type Payload = P;
     type Tx = Sender<P>;
-    type Rx = Together<P, 2>;
-    const COPIES: u64 = 2;
+    type Rx = Together<P, N>;
+    const COPIES: u64 = N as u64;
 
     fn about() -> About {
-        About { name: "tourbillon", configuration: "two pollers on one ring", published: None }
+        About { name: "tourbillon", configuration: "as many pollers on one ring", published: None }
     }
 
     fn open(slots: usize) -> (Self::Tx, Self::Rx) {
         let mut builder = builder(slots);
-        builder.poller("left");
-        builder.poller("right");
-        let (tx, rx) = start(builder, ["left", "right"]);
+        let names: [String; N] = core::array::from_fn(|at| format!("consumer {at}"));
+        for name in &names {
+            builder.poller(name);
+        }
+        let (tx, rx) = start(builder, core::array::from_fn(|at| &*names[at]));
         (tx, Together(rx))
     }
 }
@@ -151,11 +147,9 @@ impl<P: Plain> Transport for TourbillonPipeline<P> {
     }
 }
 
-/// The flavour with several producers; compiled once tourbillon has `start_multi`.
-#[cfg(feature = "multi")]
+/// The flavour with several producers.
 pub(crate) struct TourbillonMulti<P>(PhantomData<P>);
 
-#[cfg(feature = "multi")]
 mod multi {
     use super::{About, Plain, Receiver, TourbillonMulti, Transport, Tx, builder};
     use std::sync::Arc;

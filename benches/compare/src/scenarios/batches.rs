@@ -20,7 +20,7 @@ fn cell<P: Plain>(plan: Plan, slots: usize) -> Cell {
         flow.row::<Rtrb<P, true>>(Kind::Peer),
     ];
     let name = format!("{} B, {slots} slots, by 64", P::BYTES);
-    Cell { name, metrics: vec![Metric::ns("per event")], contenders }
+    Cell::new(name, vec![Metric::ns("per event")], contenders).of_size(P::BYTES, slots)
 }
 
 pub(super) fn cells(plan: Plan) -> Vec<Cell> {

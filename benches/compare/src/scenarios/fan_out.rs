@@ -4,7 +4,7 @@
 use super::{Plan, throughput::flow};
 use crate::contenders::{
     ByHand, Chained, Crossbeam, DisruptorFan, DisruptorPipeline, Fused, PhotonFan, PhotonPipeline,
-    Rtrb, TourbillonFan, TourbillonPipeline, Twice,
+    Rings, Rtrb, TourbillonFan, TourbillonPipeline,
 };
 use crate::numbered::{Bytes32, Bytes64, Plain};
 use crate::rounds::{Cell, Kind, Metric};
@@ -14,16 +14,17 @@ const SLOTS: usize = 1 << 10;
 fn cell_of_two<P: Plain>(plan: Plan) -> Cell {
     let flow = flow(plan, SLOTS, 1);
     let contenders = vec![
-        flow.row::<Twice<ByHand<P>>>(Kind::Limit),
+        flow.row::<Rings<ByHand<P>, 2>>(Kind::Limit),
+        flow.row::<Rings<ByHand<P, true>, 2>>(Kind::Limit),
         flow.row::<TourbillonFan<P>>(Kind::Ours),
         flow.row::<DisruptorFan<P>>(Kind::Peer),
         flow.row::<PhotonFan<P>>(Kind::Peer),
-        flow.row::<Twice<Rtrb<P, false>>>(Kind::Peer),
-        flow.row::<Twice<Rtrb<P, true>>>(Kind::Peer),
-        flow.row::<Twice<Crossbeam<P, false>>>(Kind::Peer),
+        flow.row::<Rings<Rtrb<P, false>, 2>>(Kind::Peer),
+        flow.row::<Rings<Rtrb<P, true>, 2>>(Kind::Peer),
+        flow.row::<Rings<Crossbeam<P, false>, 2>>(Kind::Peer),
     ];
     let name = format!("{} B, {SLOTS} slots, 2 consumers", P::BYTES);
-    Cell { name, metrics: vec![Metric::ns("per event")], contenders }
+    Cell::new(name, vec![Metric::ns("per event")], contenders)
 }
 
 pub(super) fn cells_of_two(plan: Plan) -> Vec<Cell> {
@@ -41,7 +42,7 @@ fn cell_of_three<P: Plain>(plan: Plan) -> Cell {
         flow.row::<Chained<Crossbeam<P, false>>>(Kind::Peer),
     ];
     let name = format!("{} B, {SLOTS} slots, 3 stages", P::BYTES);
-    Cell { name, metrics: vec![Metric::ns("per event")], contenders }
+    Cell::new(name, vec![Metric::ns("per event")], contenders)
 }
 
 pub(super) fn cells_of_three(plan: Plan) -> Vec<Cell> {

@@ -2,7 +2,9 @@
 //! *Invariant*: it ends when the consumer has counted the last event, a count that only grows; the
 //! sums of all words are then what they must be, or the program panics. *Source*: none.
 
+use crate::contenders::{ByHand, by_hand_has_our_stride};
 use crate::machine::Machine;
+use crate::numbered::Plain;
 use crate::rounds::{Contender, Kind};
 use crate::transport::{Rx, Transport, Tx, expected_sum};
 use std::hint::spin_loop;
@@ -26,9 +28,19 @@ impl Flow {
         super::contender::<T>(kind, move |machine| vec![self.ns_per_event::<T>(machine)])
     }
 
+    /// The limit, and where it is another, the one with tourbillon's strides: what lies between the
+    /// two is layout, and the rest is code.
+    pub(super) fn by_hand<P: Plain>(self) -> Vec<Contender> {
+        let mut rows = vec![self.row::<ByHand<P>>(Kind::Limit)];
+        if !by_hand_has_our_stride::<P>() {
+            rows.push(self.row::<ByHand<P, true>>(Kind::Limit));
+        }
+        rows
+    }
+
     /// Included: building the event, publishing it, waiting for room, reading and summing all
     /// words. Not included: opening the ring and two laps over it.
-    fn ns_per_event<T: Transport>(self, machine: &Machine) -> f64 {
+    pub(super) fn ns_per_event<T: Transport>(self, machine: &Machine) -> f64 {
         let (mut tx, mut rx) = T::open(self.slots);
         let warm = warm_events(self.slots).next_multiple_of(self.by);
         let end = warm + self.events.next_multiple_of(self.by);

@@ -21,7 +21,6 @@ const STEADY_PERIOD_NS: f64 = 5_000.0;
 struct Idle {
     pause: Duration,
     pauses: u64,
-    calls_warm: bool,
 }
 
 /// Median and worst of the first events after a pause, and the steady median; in ns.
@@ -39,9 +38,6 @@ fn firsts<T: Transport<Rx: OneByOne>>(machine: &Machine, idle: Idle) -> Vec<f64>
                     next = clock.wait_until(next + clock.ticks(STEADY_PERIOD_NS));
                 } else {
                     std::thread::sleep(idle.pause);
-                    if idle.calls_warm {
-                        tx.warm();
-                    }
                 }
                 let sent = clock.now();
                 tx.send(warm + at);
@@ -76,33 +72,24 @@ fn row<T: Transport<Rx: OneByOne>>(kind: Kind, idle: Idle) -> Contender {
 }
 
 fn cell<P: Plain>(idle: Idle) -> Cell {
-    #[cfg_attr(not(feature = "warm"), expect(unused_mut))]
-    let mut contenders = vec![
+    let contenders = vec![
         row::<Tourbillon<P>>(Kind::Ours, idle),
         row::<Disruptor<P>>(Kind::Peer, idle),
         row::<Photon<P>>(Kind::Peer, idle),
         row::<Rtrb<P, false>>(Kind::Peer, idle),
         row::<Crossbeam<P, false>>(Kind::Peer, idle),
     ];
-    #[cfg(feature = "warm")]
-    {
-        let mut warmed = row::<Tourbillon<P>>(Kind::Ours, Idle { calls_warm: true, ..idle });
-        warmed.about.name = "tourbillon, warmed";
-        warmed.about.configuration = "as above, with a call of warm right before the event";
-        contenders.insert(1, warmed);
-    }
     let name = format!("{} B, {SLOTS} slots, pauses of {:?}", P::BYTES, idle.pause);
     let metrics = ["first event", "worst first event", "steady p50"].map(Metric::stamped).to_vec();
-    Cell { name, metrics, contenders }
+    Cell::new(name, metrics, contenders)
 }
 
 pub(super) fn cells(plan: Plan) -> Vec<Cell> {
-    let idle = Idle { pause: Duration::from_secs(1), pauses: PAUSES, calls_warm: false };
-    let quick = Idle { pause: Duration::from_millis(50), pauses: 2, ..idle };
+    let idle = Idle { pause: Duration::from_secs(1), pauses: PAUSES };
+    let quick = Idle { pause: Duration::from_millis(50), pauses: 2 };
     vec![cell::<Bytes32>(if plan.quick { quick } else { idle })]
 }
 
 pub(super) fn missing_call(_: &Machine) -> Option<String> {
-    let notice = "tourbillon's call that warms a producer is not built in: --features warm";
-    (!cfg!(feature = "warm")).then(|| notice.to_owned())
+    Some("tourbillon has no call that warms a producer, so there is no such row".to_owned())
 }

@@ -2,16 +2,27 @@
 //! contenders do the same work. *Source*: none.
 
 mod batches;
+mod burst;
 mod fan_out;
 mod flow;
+mod growth;
 mod idle;
+mod mixed;
 mod multi;
+mod named;
+mod observed;
+mod offered;
 mod one_way;
+mod open_loop;
 mod round_trip;
 mod serialized;
+mod telemetry;
 mod throughput;
 
+pub(crate) use observed::observe;
+
 use crate::machine::Machine;
+use crate::report::CellReport;
 use crate::rounds::{Cell, Contender, Kind};
 use crate::transport::{About, Transport};
 
@@ -36,72 +47,108 @@ pub(crate) struct Scenario {
     pub(crate) cells: fn(Plan) -> Vec<Cell>,
     /// Why it cannot run here, wholly or in part.
     pub(crate) missing: fn(&Machine) -> Option<String>,
+    /// What the cells say together.
+    pub(crate) findings: fn(&[CellReport]) -> Vec<String>,
 }
 
-fn nothing_missing(_: &Machine) -> Option<String> {
-    None
+impl Scenario {
+    /// One that misses nothing and finds nothing but its cells.
+    const fn new(name: &'static str, about: &'static str, cells: fn(Plan) -> Vec<Cell>) -> Self {
+        Self { name, about, cells, missing: |_| None, findings: |_| Vec::new() }
+    }
 }
 
 pub(crate) const ALL: &[Scenario] = &[
+    Scenario::new(
+        "round_trip",
+        "one event there, one back, over two rings; the mean of 64 trips, the median of means",
+        round_trip::cells,
+    ),
+    Scenario::new(
+        "one_way",
+        "one event per microsecond by intended send time; receive time less intended time",
+        one_way::cells,
+    ),
+    Scenario::new(
+        "throughput",
+        "one event per publish, as fast as the ring takes them",
+        throughput::cells,
+    ),
+    Scenario::new("batches", "as throughput, 64 events per publish", batches::cells),
+    Scenario::new(
+        "multi_one",
+        "flavours for several producers, with one producer",
+        multi::cells_of_one,
+    ),
     Scenario {
-        name: "round_trip",
-        about: "one event there, one back, over two rings; the mean of 64 trips, the median of means",
-        cells: round_trip::cells,
-        missing: nothing_missing,
-    },
-    Scenario {
-        name: "one_way",
-        about: "one event per microsecond by intended send time; receive time less intended time",
-        cells: one_way::cells,
-        missing: nothing_missing,
-    },
-    Scenario {
-        name: "throughput",
-        about: "one event per publish, as fast as the ring takes them",
-        cells: throughput::cells,
-        missing: nothing_missing,
-    },
-    Scenario {
-        name: "batches",
-        about: "as throughput, 64 events per publish",
-        cells: batches::cells,
-        missing: nothing_missing,
-    },
-    Scenario {
-        name: "multi_one",
-        about: "flavours for several producers, with one producer",
-        cells: multi::cells_of_one,
-        missing: multi::missing_flavour,
-    },
-    Scenario {
-        name: "multi_several",
-        about: "2, 4 and 8 producers for a fixed time: ns per event, and Jain's index over them",
-        cells: multi::cells_of_several,
         missing: multi::missing_cores,
+        ..Scenario::new(
+            "multi_several",
+            "2, 4 and 8 producers for a fixed time: ns per event, and Jain's index over them",
+            multi::cells_of_several,
+        )
     },
+    Scenario::new(
+        "fan_out",
+        "every event to two consumers, polled from one thread",
+        fan_out::cells_of_two,
+    ),
+    Scenario::new(
+        "pipeline",
+        "three stages in a row on one thread, behind the producer's",
+        fan_out::cells_of_three,
+    ),
+    Scenario::new(
+        "growth",
+        "consumers 1 to 8, polled from one thread; rings of 2^8 to 2^20 slots",
+        growth::cells,
+    ),
+    Scenario::new(
+        "serialized",
+        "rkyv into the slot: an event with string and vector, and one of fixed size",
+        serialized::cells,
+    ),
+    Scenario::new(
+        "mixed",
+        "framed events: 90 % of 40 B, 9 % of 120 B, 1 % of 4 KiB, against all of 40 B",
+        mixed::cells,
+    ),
     Scenario {
-        name: "fan_out",
-        about: "every event to two consumers, polled from one thread",
-        cells: fan_out::cells_of_two,
-        missing: nothing_missing,
-    },
-    Scenario {
-        name: "pipeline",
-        about: "three stages in a row on one thread, behind the producer's",
-        cells: fan_out::cells_of_three,
-        missing: nothing_missing,
-    },
-    Scenario {
-        name: "serialized",
-        about: "rkyv into the slot: an event with string and vector, and one of fixed size",
-        cells: serialized::cells,
-        missing: serialized::missing_flavour,
-    },
-    Scenario {
-        name: "idle",
-        about: "the first event after a pause of 1 s, against the steady median",
-        cells: idle::cells,
         missing: idle::missing_call,
+        ..Scenario::new(
+            "idle",
+            "the first event after a pause of 1 s, against the steady median",
+            idle::cells,
+        )
+    },
+    Scenario::new(
+        "burst",
+        "a saturated millisecond, then single events 1 to 50 us apart: the first of them",
+        burst::cells,
+    ),
+    Scenario {
+        findings: offered::findings,
+        ..Scenario::new(
+            "offered",
+            "latency against offered rate, with a handler of some 150 ns: where is the knee",
+            offered::cells,
+        )
+    },
+    Scenario {
+        missing: named::missing_place,
+        ..Scenario::new(
+            "named",
+            "a ring in a file in memory: publishing, adopting, and being observed by a process",
+            named::cells,
+        )
+    },
+    Scenario {
+        findings: telemetry::findings,
+        ..Scenario::new(
+            "telemetry",
+            "what a publish takes with one more stage that sleeps, one event per microsecond",
+            telemetry::cells,
+        )
     },
 ];
 

@@ -3,7 +3,7 @@
 //! quantitative measure of fairness and discrimination".
 
 use super::{Plan, contender, throughput::flow};
-use crate::contenders::{ArrayQueue, Crossbeam, DisruptorMulti, Kanal};
+use crate::contenders::{ArrayQueue, Crossbeam, DisruptorMulti, Kanal, TourbillonMulti};
 use crate::machine::{Machine, pin};
 use crate::numbered::{Bytes32, Bytes64, Numbered, Plain};
 use crate::rounds::{Cell, Contender, Kind, Metric};
@@ -23,8 +23,7 @@ const PRODUCER_SHIFT: u32 = 40;
 fn cell_of_one<P: Plain>(plan: Plan) -> Cell {
     let flow = flow(plan, SLOTS, 1);
     let contenders = vec![
-        #[cfg(feature = "multi")]
-        flow.row::<crate::contenders::TourbillonMulti<P>>(Kind::Ours),
+        flow.row::<TourbillonMulti<P>>(Kind::Ours),
         flow.row::<DisruptorMulti<P>>(Kind::Peer),
         flow.row::<Crossbeam<P, false>>(Kind::Peer),
         flow.row::<Crossbeam<P, true>>(Kind::Peer),
@@ -33,16 +32,11 @@ fn cell_of_one<P: Plain>(plan: Plan) -> Cell {
         flow.row::<Kanal<P, true>>(Kind::Peer),
     ];
     let name = format!("{} B, {SLOTS} slots, one producer", P::BYTES);
-    Cell { name, metrics: vec![Metric::ns("per event")], contenders }
+    Cell::new(name, vec![Metric::ns("per event")], contenders)
 }
 
 pub(super) fn cells_of_one(plan: Plan) -> Vec<Cell> {
     vec![cell_of_one::<Bytes32>(plan), cell_of_one::<Bytes64>(plan)]
-}
-
-pub(super) fn missing_flavour(_: &Machine) -> Option<String> {
-    let notice = "tourbillon's flavour for several producers is not built in: --features multi";
-    (!cfg!(feature = "multi")).then(|| notice.to_owned())
 }
 
 /// What each producer got through, and the sum of what it sent.
@@ -148,8 +142,7 @@ fn several<T: Transport<Tx: Clone>>(kind: Kind, producers: usize) -> Contender {
 
 fn cell_of_several(producers: usize) -> Cell {
     let contenders = vec![
-        #[cfg(feature = "multi")]
-        several::<crate::contenders::TourbillonMulti<Bytes32>>(Kind::Ours, producers),
+        several::<TourbillonMulti<Bytes32>>(Kind::Ours, producers),
         several::<DisruptorMulti<Bytes32>>(Kind::Peer, producers),
         several::<Crossbeam<Bytes32, false>>(Kind::Peer, producers),
         several::<ArrayQueue<Bytes32>>(Kind::Peer, producers),
@@ -157,7 +150,7 @@ fn cell_of_several(producers: usize) -> Cell {
     ];
     let jain = Metric { unit: "", more_is_better: true, ..Metric::ns("Jain's index") };
     let name = format!("{} B, {SLOTS} slots, {producers} producers", Bytes32::BYTES);
-    Cell { name, metrics: vec![Metric::ns("per event"), jain], contenders }
+    Cell::new(name, vec![Metric::ns("per event"), jain], contenders)
 }
 
 /// Cells for as many producers as there are cores beside the consumer's.
@@ -170,9 +163,5 @@ pub(super) fn missing_cores(machine: &Machine) -> Option<String> {
     let cores = machine.cores.len();
     let skipped: Vec<_> = PRODUCERS.iter().filter(|&&count| count >= cores).collect();
     let notice = || format!("skipped for want of cores: producers {skipped:?} on {cores} cores");
-    let cores = (!skipped.is_empty()).then(notice);
-    match (cores, missing_flavour(machine)) {
-        (Some(cores), Some(flavour)) => Some(format!("{cores}; {flavour}")),
-        (cores, flavour) => cores.or(flavour),
-    }
+    (!skipped.is_empty()).then(notice)
 }

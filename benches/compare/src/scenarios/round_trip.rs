@@ -66,7 +66,7 @@ fn cell<P: Plain>(plan: Plan) -> Cell {
         row::<Kanal<P, false>>(Kind::Peer, chunks),
     ];
     let name = format!("{} B, {SLOTS} slots", P::BYTES);
-    Cell { name, metrics: vec![Metric::ns("per trip")], contenders }
+    Cell::new(name, vec![Metric::ns("per trip")], contenders)
 }
 
 pub(super) fn cells(plan: Plan) -> Vec<Cell> {

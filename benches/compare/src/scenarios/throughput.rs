@@ -2,9 +2,7 @@
 //! spin in every row. *Source*: none.
 
 use super::{Plan, flow::Flow};
-use crate::contenders::{
-    ArrayQueue, ByHand, Crossbeam, Disruptor, Kanal, Photon, Rtrb, Tourbillon,
-};
+use crate::contenders::{ArrayQueue, Crossbeam, Disruptor, Kanal, Photon, Rtrb, Tourbillon};
 use crate::numbered::{Bytes8, Bytes32, Bytes64, Bytes256, Plain};
 use crate::rounds::{Cell, Kind, Metric};
 
@@ -18,8 +16,8 @@ pub(super) fn flow(plan: Plan, slots: usize, by: u64) -> Flow {
 
 fn cell<P: Plain>(plan: Plan, slots: usize) -> Cell {
     let flow = flow(plan, slots, 1);
-    let contenders = vec![
-        flow.row::<ByHand<P>>(Kind::Limit),
+    let mut contenders = flow.by_hand::<P>();
+    contenders.extend([
         flow.row::<Tourbillon<P>>(Kind::Ours),
         flow.row::<Disruptor<P>>(Kind::Peer),
         flow.row::<Disruptor<P, true>>(Kind::Peer),
@@ -31,9 +29,9 @@ fn cell<P: Plain>(plan: Plan, slots: usize) -> Cell {
         flow.row::<ArrayQueue<P>>(Kind::Peer),
         flow.row::<Kanal<P, false>>(Kind::Peer),
         flow.row::<Kanal<P, true>>(Kind::Peer),
-    ];
+    ]);
     let name = format!("{} B, {slots} slots", P::BYTES);
-    Cell { name, metrics: vec![Metric::ns("per event")], contenders }
+    Cell::new(name, vec![Metric::ns("per event")], contenders).of_size(P::BYTES, slots)
 }
 
 pub(super) fn cells(plan: Plan) -> Vec<Cell> {
