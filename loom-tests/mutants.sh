@@ -110,8 +110,8 @@ mutant stamp_load_relaxed full publish::one_to_one_wraps_twice ring/slot.rs \
     'self.head(sequence).stamp.load(Ordering::Acquire)' \
     'self.head(sequence).stamp.load(Ordering::Relaxed)'
 mutant stamp_before_bytes full publish::one_to_one_wraps_twice ring/slot.rs \
-    'self.head(sequence).payload.with_mut(|_| {' \
-    'self.publish(sequence); self.head(sequence).payload.with_mut(|_| {'
+    'let (payload, bytes) = (self.payload(sequence), self.slot_bytes);' \
+    'let (payload, bytes) = (self.payload(sequence), self.slot_bytes); self.publish(sequence);'
 mutant stamp_of_any_lap full publish::one_to_one_wraps_twice ring/slot.rs \
     'if stamp == sequence.get() + 1 {' \
     'if stamp != 0 && stamp & ABORTED == 0 {'
@@ -158,10 +158,10 @@ mutant one_slot_too_many quick gating::a_held_event_is_not_overwritten ring/clai
 mutant gate_publish_relaxed full gating::one_to_two ring/gate.rs \
     'store(next.get(), Ordering::Release)' \
     'store(next.get(), Ordering::Relaxed)'
-mutant gate_before_view full gating::a_held_event_is_not_overwritten poller.rs \
+mutant gate_before_view full gating::a_held_event_is_not_overwritten poller/batch.rs \
     '// SAFETY: as in `next_with_end`.' \
     'self.poller.ring.header().gate_table.publish(self.poller.gate, self.next);'
-mutant gate_before_handling full gating::a_held_event_is_not_overwritten poller.rs \
+mutant gate_before_handling full gating::a_held_event_is_not_overwritten poller/batch.rs \
     '(unsafe { self.poller.slots.view(sequence) }, sequence)' \
     '{ let event = unsafe { self.poller.slots.view(sequence) };
        self.poller.ring.header().gate_table.publish(self.poller.gate, self.next); (event, sequence) }'
@@ -183,7 +183,7 @@ mutant claim_beyond_the_limit full multi::two_producers_race_for_each_sequence r
 mutant without_a_gate_all_claimed_is_free quick multi::without_a_gate_nobody_laps_a_slot_that_is_being_filled ring/claim.rs \
     '|from| ring.region().stamped(from..next)' \
     '|_| next'
-mutant now_is_behind_what_is_claimed full multi::a_newcomer_from_now_opens_no_slot_that_is_being_filled poller.rs \
+mutant now_is_behind_what_is_claimed full multi::a_newcomer_from_now_opens_no_slot_that_is_being_filled poller/mod.rs \
     'self.ring.region().stamped(self.next..self.ring.claimed_from(self.next))' \
     'self.ring.claimed_from(self.next)'
 mutant forgotten_claim_stays full multi::consumers_stop_at_a_forgotten_claim_and_go_on_when_it_is_let_go producer/mod.rs \
@@ -211,7 +211,7 @@ mutant counter_without_its_stamps quick life::what_was_published_before_a_drain_
 mutant upstream_relaxed full gating::a_chain_keeps_its_order ring/gate.rs \
     'self.gates[gate.0].load(Ordering::Acquire)' \
     'self.gates[gate.0].load(Ordering::Relaxed)'
-mutant upstream_ignored full gating::a_chain_keeps_its_order poller.rs \
+mutant upstream_ignored full gating::a_chain_keeps_its_order poller/mod.rs \
     'let end = match self.barrier.available() {' \
     'let end = match None::<Sequence> { Some(available) if available > self.next => available.min(most),'
 mutant first_upstream_only full gating::a_diamond_keeps_its_order barrier.rs \
@@ -376,7 +376,7 @@ mutant life_advance_relaxed quick life::what_was_published_before_a_drain_is_dra
 mutant life_get_relaxed full life::what_was_published_before_a_drain_is_drained ring/state.rs \
     'Self::decode(self.0.load(Ordering::Acquire))' \
     'Self::decode(self.0.load(Ordering::Relaxed))'
-mutant closed_with_one_to_go full life::what_was_published_before_a_drain_is_drained poller.rs \
+mutant closed_with_one_to_go full life::what_was_published_before_a_drain_is_drained poller/mod.rs \
     'Life::Draining if self.next < self.ring.claimed_from(self.next) => {}' \
     'Life::Draining if self.next.next() < self.ring.claimed_from(self.next) => {}'
 mutant life_advance_release_alone equal life::what_was_published_before_a_drain_is_drained ring/state.rs \

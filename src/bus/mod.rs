@@ -402,7 +402,7 @@ mod tests {
         let mut poller = bus.take_poller("poller").expect("named");
         let mut tap = bus.tap("tap", From::Oldest, 8).expect("a gate");
         // Whoever takes one of them never returns, and neither does this test.
-        let _locks = bus.core.ring.lock_everything();
+        let locks = bus.core.ring.lock_everything();
         let mut sum = 0;
         for value in 0..10_000 {
             producers[value as usize % 2].publish(&Tick { value }).expect("room");
@@ -413,6 +413,7 @@ mod tests {
             let _ = tap.poll();
         }
         assert_eq!(sum, (0..10_000).sum::<u64>());
+        drop(locks);
         assert_eq!(bus.lag("poller"), Some(0));
     }
 

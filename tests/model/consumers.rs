@@ -197,7 +197,7 @@ impl<C: Claims> Rig<C> {
 
     pub(super) fn join(&mut self, who: usize, how: u64) {
         let name = NAMES[who % NAMES.len()];
-        let from = if how % 2 == 0 { From::Now } else { From::Oldest };
+        let from = if how.is_multiple_of(2) { From::Now } else { From::Oldest };
         let oldest = self.oldest();
         let joined = self.bus.join(name, from);
         if self.is_refused(name, joined.as_ref().err()) {
@@ -212,13 +212,13 @@ impl<C: Claims> Rig<C> {
 
     /// Adds a tap, or drops one.
     pub(super) fn tap(&mut self, who: usize, how: u64) {
-        if how % 4 == 0 && !self.taps.is_empty() {
+        if how.is_multiple_of(4) && !self.taps.is_empty() {
             let tapper = self.taps.remove(who % self.taps.len());
             self.spec.leave(tapper.gate);
             return;
         }
         let name = NAMES[who % NAMES.len()];
-        let from = if how % 2 == 0 { From::Now } else { From::Oldest };
+        let from = if how.is_multiple_of(2) { From::Now } else { From::Oldest };
         let events_max = how as usize / 4 + 1;
         let oldest = self.oldest();
         let joined = self.bus.tap(name, from, events_max);

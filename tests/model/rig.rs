@@ -289,7 +289,7 @@ impl<C: Claims> Rig<C> {
     /// Clones a producer, or drops one; one stays.
     fn more_producers(&mut self, how: u64) {
         let Some(another) = self.another else { return };
-        if how % 2 == 0 && self.producers.len() < 3 {
+        if how.is_multiple_of(2) && self.producers.len() < 3 {
             self.producers.push(another(&self.producers[0].handle));
         } else if self.producers.len() > 1 {
             let gone = self.producers.remove(how as usize / 2 % self.producers.len());
