@@ -18,7 +18,7 @@ pub enum From {
     /// At the first event that was not visible yet when it joined.
     Now,
     /// At the oldest event that is surely still in the ring: half a ring back at least, where as
-    /// much was published.
+    /// much was published, and in batches of a quarter ring at most.
     Oldest,
 }
 

@@ -31,7 +31,7 @@ fn sound() -> Region {
             header.gate_table.publish(gate, n);
         }
         header.claimed.publish(n.next());
-        header.gate_table.free_below(n, |_| n);
+        header.gate_table.free_below(Sequence::ZERO, n, |_| n);
     }
     region
 }

@@ -133,11 +133,13 @@ impl Gates {
     }
 
     /// The sequence below which slots may be overwritten, `most` or what was announced before at
-    /// most: announces it, then makes sure of it. Also gives the gate in the way.
+    /// most: announces it, then makes sure of it. Where that is below `least`, it is no use: then
+    /// nothing is announced. Also gives the gate in the way.
     ///
     /// Where no consumer gates, `stamped` says up to where everything from a sequence on is stamped.
     pub(crate) fn free_below(
         &self,
+        least: Sequence,
         most: Sequence,
         stamped: impl FnOnce(Sequence) -> Sequence,
     ) -> (Sequence, Option<GateIndex>) {
@@ -146,6 +148,9 @@ impl Gates {
             (_, None) => (stamped(announced), None),
             gated => gated,
         };
+        if free < least {
+            return (free, gate);
+        }
         let wanted = free.min(most.max(announced));
         self.announce(wanted);
         let sure = self.slowest();

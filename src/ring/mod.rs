@@ -204,8 +204,10 @@ impl Ring {
     ) -> Result<Sequence, Full> {
         let capacity = self.capacity();
         let end = next.advance(count);
-        let most = Sequence::ZERO.advance((end.get() + capacity / 4).saturating_sub(capacity));
-        let (below, gate) = self.header().gate_table.free_below(most, stamped);
+        let a_lap_before = |end: u64| Sequence::ZERO.advance(end.saturating_sub(capacity));
+        let least = a_lap_before(end.get());
+        let most = a_lap_before(end.get() + capacity / 4);
+        let (below, gate) = self.header().gate_table.free_below(least, most, stamped);
         let limit = below.advance(capacity);
         if end <= limit {
             return Ok(limit);

@@ -43,7 +43,9 @@ impl Step {
                 let gate = header.gate_table.at(0).expect("a gate");
                 header.gate_table.publish(gate, Sequence::new(below));
                 let (limit, _) =
-                    header.gate_table.free_below(Sequence::new(below), |_| Sequence::new(below));
+                    header
+                        .gate_table
+                        .free_below(Sequence::ZERO, Sequence::new(below), |_| Sequence::new(below));
                 assert_eq!(limit.get(), below);
             }
         }
@@ -299,10 +301,10 @@ fn garbles(claimed: u64, limit: u64) -> Vec<(&'static str, Garble)> {
             "limit above claimed",
             Box::new(move |region| {
                 let above = Sequence::new(claimed + 1);
-                region.header().gate_table.free_below(above, |_| above);
+                region.header().gate_table.free_below(Sequence::ZERO, above, |_| above);
                 gate(claimed + 1)(region);
                 let above = Sequence::new(claimed + 1);
-                region.header().gate_table.free_below(above, |_| above);
+                region.header().gate_table.free_below(Sequence::ZERO, above, |_| above);
             }),
         ),
         ("a gate above the end", Box::new(gate(claimed + 1))),
