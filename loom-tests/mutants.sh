@@ -49,7 +49,7 @@ failed=0
 ran=0
 
 mkdir "$copy/loom-tests"
-cp -r "$here"/../{Cargo.toml,Cargo.lock,src,derive,examples,benches} "$copy/"
+cp -r "$here"/../{Cargo.toml,Cargo.lock,src,derive,examples,benches,tests} "$copy/"
 cp -r "$here/Cargo.toml" "$here/Cargo.lock" "$here/.cargo" "$here/tests" "$copy/loom-tests/"
 
 row() { printf '%-40s %-63s %s\n' "$1" "$2" "$3"; }

@@ -53,6 +53,7 @@
 //! | a kill loses | everything, or, in a [named](BusBuilder::named) ring, what was not published | what was not journaled; in a named ring nothing of it either |
 //! | a power cut loses | everything | at most what followed the last completed sync; a prefix survives |
 //! | a claim dropped or unwound | published as aborted | the same, and journaled as aborted |
+//! | a claim forgotten | claimed again; by one of several producers aborted at its next claim or its end | the same |
 //! | a handler panics | the bus halts with the panic as its error, nobody waits | the same; the journal drains first |
 //! | … of a leaf without state | as [`OnPanic`] says: halts, skips the one event, or leaves the gates | the same |
 //! | a [`KillSwitch`] is pulled | the bus halts, or the stages on it discard and count; within one batch and one bounded wait | the same; the journal drains |
@@ -70,6 +71,7 @@
 //! | memory that flips bits before the CRC is taken | nothing here would see it |
 //! | low latency with fewer cores than threads | it works, at the pace of the scheduler |
 //! | wait-freedom | publishing takes no lock; a full ring waits for its slowest consumer, see [`WhenFull`] |
+//! | progress past a producer that is stopped inside a claim, of several | one total order waits for it; [`Bus::held_claims`] and [`Full`] name it |
 //!
 //! # What is assumed
 //!
