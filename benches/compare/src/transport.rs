@@ -36,6 +36,9 @@ pub(crate) trait Tx: Send {
             self.send(n);
         }
     }
+
+    /// Goes through the motions of a send, where the contender has a call for it.
+    fn warm_up(&mut self) {}
 }
 
 pub(crate) trait Rx: Send {

@@ -42,6 +42,10 @@ impl<P: Plain> Tx for Sender<P> {
         let batch = (0..count as usize).map(|at| P::new(first + at as u64));
         self.producer.publish_batch(batch).expect("an open bus");
     }
+
+    fn warm_up(&mut self) {
+        self.producer.warm_up(1_000, &P::new(0)).expect("room");
+    }
 }
 
 impl<P: Plain> Rx for Receiver<P> {

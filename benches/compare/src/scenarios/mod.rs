@@ -113,14 +113,11 @@ pub(crate) const ALL: &[Scenario] = &[
         "framed events: 90 % of 40 B, 9 % of 120 B, 1 % of 4 KiB, against all of 40 B",
         mixed::cells,
     ),
-    Scenario {
-        missing: idle::missing_call,
-        ..Scenario::new(
-            "idle",
-            "the first event after a pause of 1 s, against the steady median",
-            idle::cells,
-        )
-    },
+    Scenario::new(
+        "idle",
+        "the first event after a pause of 1 s, against the steady median",
+        idle::cells,
+    ),
     Scenario::new(
         "burst",
         "a saturated millisecond, then single events 1 to 50 us apart: the first of them",
