@@ -184,12 +184,14 @@ fn nobody_wins_a_sequence_whose_slot_another_producer_still_fills() {
     let (mut slow, poller, bus) = ring(4, WhenFull::Fail);
     drop(poller); // no gate is left
     let mut fast = slow.clone();
+    let slow_name = slow.name().to_owned();
     let claim = slow.claim().expect("room");
     fast.publish_batch([event(1), event(2), event(3)]).expect("room");
     let Err(PublishError::Full(full)) = fast.publish(&event(4)) else {
         panic!("sequence 4 lies in the slot of sequence 0, which is being filled");
     };
-    assert_eq!(full.missing, 1);
+    assert_eq!((full.missing, &*full.gate), (1, "(nobody)"));
+    assert_eq!(full.held_by.as_deref(), Some(slow_name.as_str()));
     // A newcomer cannot pass it either, and so does not open the way for the producer.
     let mut newcomer = bus.join("newcomer", tourbillon::From::Now).expect("a gate");
     assert_eq!(newcomer.sequence(), Sequence::ZERO);

@@ -14,9 +14,9 @@ use std::sync::Arc;
 pub struct Full {
     /// Slots that were missing.
     pub missing: u64,
-    /// The slowest consumer, which gates the producer.
+    /// The slowest consumer, which gates the producer; `(nobody)` if there is none, or it has left.
     pub gate: Arc<str>,
-    /// The producer whose claim that consumer waits for, if that is why it is slow.
+    /// The producer whose unpublished claim is in the way, if that is why.
     pub held_by: Option<Arc<str>>,
 }
 
@@ -27,7 +27,7 @@ impl fmt::Display for Full {
         match held_by {
             None => f.write_str("; let it catch up, or enlarge the ring"),
             Some(producer) => {
-                write!(f, ", which waits for a claim held by `{producer}`; publish it, or drop it")
+                write!(f, ", waiting for a claim held by `{producer}`; publish it, or drop it")
             }
         }
     }

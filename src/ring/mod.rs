@@ -101,7 +101,7 @@ impl Ring {
             names: RwLock::default(),
             producers: RwLock::default(),
             tally: Tally::default(),
-            nobody: Arc::from("(left)"),
+            nobody: Arc::from("(nobody)"),
             sleepers: Sleepers::new(is_direct),
         })
     }
@@ -215,7 +215,7 @@ impl Ring {
         Err(Full {
             missing: end.events_since(limit),
             gate: self.gate_name(gate),
-            held_by: gate.and_then(|_| self.holder(below)),
+            held_by: self.holder(below),
         })
     }
 

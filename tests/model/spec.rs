@@ -98,10 +98,8 @@ impl Spec {
             return Ok(self.claimed);
         }
         self.stalls += 1;
-        let (gate, held_by) = match self.slowest() {
-            Some((at, name)) => (Arc::clone(name), self.holder(at)),
-            None => (Arc::from("(left)"), None),
-        };
+        let gate = self.slowest().map_or_else(|| Arc::from("(nobody)"), |gate| Arc::clone(gate.1));
+        let held_by = self.holder(self.free());
         Err(Full { missing: end - limit, gate, held_by }.into())
     }
 
