@@ -3,14 +3,24 @@
 #![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
 use crate::child::{Entry, builder};
+use parking_lot::{Mutex, MutexGuard};
 use std::path::PathBuf;
 use tourbillon::{BuildError, RegionError};
 
 /// A directory in memory, gone at the end; `None`, with a notice, where there is none.
-pub(crate) struct Tmpfs(pub(crate) PathBuf);
+///
+/// One test has one at a time. A child that one test starts holds, from its fork to its exec, a copy of
+/// every file that is open, and with it the lock of a ring which another test has let go just then.
+pub(crate) struct Tmpfs(
+    pub(crate) PathBuf,
+    #[allow(dead_code, reason = "held until it is dropped")] MutexGuard<'static, ()>,
+);
+
+static TURN: Mutex<()> = Mutex::new(());
 
 impl Tmpfs {
     pub(crate) fn new(name: &str) -> Option<Self> {
+        let turn = TURN.lock();
         let dir = PathBuf::from(format!("/dev/shm/tourbillon-{}-{name}", std::process::id()));
         let _ = std::fs::remove_dir_all(&dir);
         let is_there = std::fs::create_dir(&dir).is_ok();
@@ -20,7 +30,7 @@ impl Tmpfs {
             return None;
         }
         std::fs::remove_file(dir.join("probe")).expect("made just now");
-        Some(Self(dir))
+        Some(Self(dir, turn))
     }
 
     pub(crate) fn ring(&self) -> PathBuf {
