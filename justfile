@@ -37,6 +37,14 @@ mutants *ARGS:
 fuzz TARGET *ARGS:
     cargo +nightly fuzz run {{TARGET}} -- -max_total_time=60 {{ARGS}}
 
+# The ring's threads under ThreadSanitizer, independent of `.ci/run`. Needs nightly. It knows no fences
+# and not how an uninstrumented standard library synchronizes: what it says of a drop of an `Arc`, of a
+# scope, a `OnceLock` or of data published behind a fence is a false alarm; loom decides those.
+tsan *ARGS:
+    RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer" cargo +nightly test \
+        --target x86_64-unknown-linux-gnu --target-dir target/tsan \
+        --test producers --test joining --test ring {{ARGS}}
+
 # The benches; a name picks one: `just bench ring`. The machine should be idle.
 bench NAME="*" *ARGS:
     cargo bench --bench '{{NAME}}' -- {{ARGS}}

@@ -271,13 +271,6 @@ mutant tap_is_not_made_sure full "$tap" ring/gate.rs \
     'self.publish(gate, from);
         self.make_sure(gate, from)' \
     'self.publish(gate, from); from'
-mutant tap_copies_what_is_pending full multi::a_tap_beside_two_producers_copies_what_nobody_overwrites tap.rs \
-    'Stamp::Pending => break,' \
-    'Stamp::Pending if self.next >= self.ring.claimed() => break, Stamp::Pending => {}'
-mutant tap_stays_pinned full "$tap" tap.rs \
-    'self.ring.header().gate_table.park(self.gate);
-        (skipped' \
-    '(skipped'
 
 # Parking against the end of a bus.
 mutant bell_without_its_lock quick life::a_halt_wakes_one_sleeper sleepers.rs \

@@ -116,9 +116,9 @@ fn consumers_come_and_go_while_two_producers_publish() {
         &["from the start", "later", "saw some", "full"],
         |marks| {
             let ([first, mut second], [], bus) = shared_ring(2, []);
+            publish_some(&mut second, 2, marks);
             let other =
                 on_a_thread(first, marks, |producer, marks| publish_some(producer, 1, marks));
-            publish_some(&mut second, 1, marks);
             let mut guest = Consumer::new(model::join(&bus, Sequence::ZERO).expect("a gate"));
             if guest.look() == Look::Walked {
                 marks.set("saw some");
