@@ -149,7 +149,11 @@ fn measure(
     let quick = options.quick;
     let mut asked = (scenario.cells)(Plan { quick, cores: machine.cores.len() });
     let is_chosen = |size: Size| options.cells.is_empty() || options.cells.contains(&size);
+    let had_cells = !asked.is_empty();
     asked.retain(|cell| cell.size.is_none_or(is_chosen));
+    if had_cells && asked.is_empty() {
+        println!("   none of its cells is one of --cells");
+    }
     let seconds_max = if quick { QUICK_SECONDS_MAX } else { options.seconds_max };
     let (began, count) = (Instant::now(), asked.len() as u32);
     let mut cells = Vec::new();
