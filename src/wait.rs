@@ -14,7 +14,7 @@
 //! | `Sleep { max }` | the sleep: 1 µs, doubled each time up to `max` | as `Park` of `max`, 0.6 % at 1 ms | nothing | when the sleep ends, 100 ms at most |
 //! | `Park { max }` | the park: `max` | 6 µs per park: 13 % of it at 50 µs | nothing | rings |
 //! | `Waker { period }` | the period, then a wake-up | nothing; but one thread per bus pays as `Park` does | nothing | rings |
-//! | `DirectWake` | a wake-up, some µs | nothing | a full fence per publish or batch (~5 ns), and a wake of ~6 µs when somebody sleeps | rings |
+//! | `DirectWake` | a wake-up, some µs | nothing | a full fence per publish or batch (5 ns alone; at a consumer's heels it waits for the line, some 50 ns), and a wake of ~6 µs when somebody sleeps | rings |
 //! | `Auto` | as `Spin` where cores are left, else as `Park` of 50 µs | as these | nothing | rings |
 //! | `Custom` | what it says | what it says | nothing | rings; 100 ms at most |
 //!
