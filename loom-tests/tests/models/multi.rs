@@ -120,13 +120,13 @@ fn consumers_come_and_go_while_two_producers_publish() {
             let other =
                 on_a_thread(first, marks, |producer, marks| publish_some(producer, 1, marks));
             let mut guest = Consumer::new(model::join(&bus, Sequence::ZERO).expect("a gate"));
+            marks.set(if guest.start == 0 { "from the start" } else { "later" });
             if guest.look() == Look::Walked {
                 marks.set("saw some");
             }
             drop(guest);
             publish_some(&mut second, 2, marks);
             let mut late = Consumer::new(model::join(&bus, Sequence::ZERO).expect("its gate"));
-            marks.set(if late.start == 0 { "from the start" } else { "later" });
             late.looks(1, marks);
             let mut first = other.join().expect("a producer");
             finish(&mut first, 5, [&mut late]);
